@@ -1,0 +1,9 @@
+//! Leadgate: forms and ad platforms in, exactly one CareSoft lead out.
+//!
+//! One road, one direction: source → intake → store → delivery → CareSoft. `ARCHITECTURE.md`
+//! walks one submission through it.
+
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+pub mod lead;

@@ -1,0 +1,3 @@
+//! The `leadgate` binary.
+
+fn main() {}
