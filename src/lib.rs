@@ -6,4 +6,6 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod lead;
+pub mod normalise;

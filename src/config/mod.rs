@@ -1,0 +1,134 @@
+//! The configuration: a TOML file, environment variables over it, and every fault in either said
+//! with its place, its key and what to do.
+//!
+//! [`load`] makes the file a `document` whose values know their lines, puts the environment's
+//! `overrides` over it, and has `read` ask each table for the keys there are. Reading goes on
+//! after a fault, so that one run names them all.
+//!
+//! Relative paths (databases, secrets, presets) are taken from the working directory.
+
+mod document;
+mod environment;
+mod fault;
+mod model;
+mod overrides;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use environment::{Environment, MapEnvironment, ProcessEnvironment};
+pub use fault::{Fault, Faults};
+pub use model::*;
+
+/// A configuration and what is doubtful about it.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Free of faults.
+    pub config: Config,
+    /// What works, but is perhaps not meant.
+    pub warnings: Vec<Fault>,
+}
+
+/// A thousand sources of a thousand bytes each.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// Reads a configuration file, with the environment's `LEADGATE__…` variables over it.
+/// `presets` are the names of the built-in presets.
+///
+/// # Errors
+/// Everything that is wrong with it; a file that is no TOML is not looked into any further.
+pub fn load(
+    file: &Path,
+    environment: &dyn Environment,
+    presets: &[&str],
+) -> Result<Loaded, Faults> {
+    let name = file.display().to_string();
+    match read_file(file) {
+        Ok(text) => parse(&text, &name, environment, presets),
+        Err(error) => {
+            let problem = format!("this file cannot be read: {error}");
+            let advice = "name another with --config or LEADGATE_CONFIG".to_owned();
+            let key = String::new();
+            Err(Faults(vec![Fault { file: name, line: None, column: None, key, problem, advice }]))
+        }
+    }
+}
+
+fn read_file(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // One byte more shows that there is more.
+    let read = File::open(file)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES_MAX {
+        let problem = format!("it is longer than {FILE_BYTES_MAX} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, problem));
+    }
+    Ok(text)
+}
+
+/// As [`load`], from a text; `file` is what faults call it.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(
+    text: &str,
+    file: &str,
+    environment: &dyn Environment,
+    presets: &[&str],
+) -> Result<Loaded, Faults> {
+    let mut document = document::parse(text, file)?;
+    let misplaced = overrides::apply(&mut document, environment);
+    let reading = read::Reading::new(file, environment, presets);
+    let config = reading.config(document);
+    let mut faults = reading.faults.take();
+    faults.extend(misplaced);
+    if !faults.is_empty() {
+        return Err(Faults::new(faults));
+    }
+    let mut warnings = reading.warnings.take();
+    fault::sort(&mut warnings);
+    Ok(Loaded { config, warnings })
+}
+
+/// What runs without a configuration. The address and the token are put in afterwards.
+const ZERO_SETUP: &str = r#"
+[log]
+format = "pretty"
+[store]
+url = "sqlite:data/leadgate.db"
+[destinations.sandbox]
+base_url = "http://127.0.0.1"
+domain = "sandbox"
+token = "sandbox"
+lead = { service_id = 1244 }
+[sources.website]
+preset = "web-form"
+destination = "sandbox"
+"#;
+
+/// The configuration of a gateway that has none: an open web form whose leads go to the built-in
+/// simulator at `sandbox`. Environment variables go over it as over a file, but for the
+/// simulator's address and token.
+///
+/// # Errors
+/// What is wrong with the environment's variables.
+pub fn zero_setup(
+    sandbox: &Url,
+    token: &SecretString,
+    environment: &dyn Environment,
+) -> Result<Config, Faults> {
+    let mut config = parse(ZERO_SETUP, "zero setup", environment, &["web-form"])?.config;
+    for (id, destination) in &mut config.destinations {
+        if id.as_str() == "sandbox" {
+            destination.base_url = sandbox.clone();
+            destination.token = token.clone();
+        }
+    }
+    Ok(config)
+}
