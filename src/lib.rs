@@ -6,6 +6,8 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod caresoft;
 pub mod config;
+mod http_client;
 pub mod lead;
 pub mod normalise;
