@@ -11,3 +11,4 @@ pub mod config;
 mod http_client;
 pub mod lead;
 pub mod normalise;
+pub mod sandbox;
