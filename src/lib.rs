@@ -12,3 +12,4 @@ mod http_client;
 pub mod lead;
 pub mod normalise;
 pub mod sandbox;
+pub mod store;

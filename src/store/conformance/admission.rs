@@ -1,0 +1,172 @@
+//! Accepting: durable, once per person, once per delivery.
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::lead::{Phase, State};
+use crate::store::Verdict;
+
+pub(crate) async fn accepted_is_durable_and_readable(store: &dyn Store) {
+    let form = form().phone(11).email("thu").says("Xin chào").campaign("tết").at(at(7));
+    let id = form.external_id("f-1").accepted(store).await;
+    let record = record(store, id).await;
+
+    assert_eq!((record.id, record.state, record.phase), (id, State::Pending, Some(Phase::Ready)));
+    assert_eq!((record.received_at, record.settled_at), (at(7), None));
+    assert_eq!((record.source.as_str(), record.destination.as_str()), ("website", "main"));
+    assert_eq!(record.external_id.as_deref(), Some("f-1"));
+    let sent = super::form().phone(11).email("thu").says("Xin chào").campaign("tết").lead();
+    assert!(record.lead == Some(sent), "the lead comes back as it went in");
+    assert_eq!((record.upstream, record.duplicate_of, record.reason), (None, None, None));
+    assert_eq!(record.history, [Event::plain(at(7), "accepted")]);
+}
+
+pub(crate) async fn verdicts_come_in_order(store: &dyn Store) {
+    let forms = [
+        form().phone(11),
+        form().phone(12).test(),
+        form().phone(11).delivery("d-1"),
+        form().quarantined(),
+        form().phone(13).delivery("d-1"),
+    ];
+    let batch: Vec<_> = forms.iter().map(Form::admission).collect();
+    let ids: Vec<_> = batch.iter().map(|admission| admission.id).collect();
+    assert_eq!(
+        store.admit(batch).await.unwrap(),
+        [
+            Verdict::Accepted,
+            Verdict::Test,
+            Verdict::Merged { into: ids[0] },
+            Verdict::Quarantined,
+            Verdict::Repeated { id: ids[2] },
+        ]
+    );
+    assert_eq!(store.admit(Vec::new()).await.unwrap(), []);
+}
+
+/// Invariant 2.
+pub(crate) async fn many_posts_of_one_person_at_once_make_one_lead(store: &dyn Store) {
+    let forms: Vec<Form> = (0..36)
+        .map(|number| match number % 3 {
+            0 => form().phone(11),
+            1 => form().phone(11).email("thu"),
+            _ => form().phone(11).email(&format!("thu{number}")),
+        })
+        .collect();
+    let answers = join_all(forms.iter().map(|form| form.send(store))).await;
+
+    let accepted: Vec<_> =
+        answers.iter().filter(|(_, verdict)| *verdict == Verdict::Accepted).collect();
+    assert_eq!(accepted.len(), 1);
+    let lead = accepted[0].0;
+    let joined = answers.iter().filter(|(_, verdict)| *verdict == Verdict::Merged { into: lead });
+    assert_eq!(joined.count(), 35);
+    assert_eq!(lease(store, 100, at(1)).await.len(), 1);
+}
+
+pub(crate) async fn a_phone_wins_over_an_email(store: &dyn Store) {
+    let by_email = form().email("thu").accepted(store).await;
+    let by_phone = form().phone(11).accepted(store).await;
+    form().phone(11).email("thu").merged(store, by_phone).await;
+    form().email("thu").merged(store, by_email).await; // its claim has not changed hands
+}
+
+pub(crate) async fn a_known_person_brings_a_new_identity(store: &dyn Store) {
+    let lead = form().phone(11).accepted(store).await;
+    form().phone(11).email("thu").merged(store, lead).await;
+    let joined = form().email("thu").phone(12).merged(store, lead).await;
+    form().phone(12).merged(store, lead).await;
+
+    let record = record(store, joined).await;
+    assert_eq!((record.state, record.duplicate_of), (State::Merged, Some(lead)));
+    assert_eq!((record.phase, record.settled_at), (None, Some(at(0))));
+    assert_eq!(record.history, [Event::plain(at(0), "merged")]);
+}
+
+pub(crate) async fn a_link_ends_with_the_first_leads_window(store: &dyn Store) {
+    let lead = form().phone(11).accepted(store).await;
+    form().phone(11).email("thu").at(at(3000)).merged(store, lead).await;
+    form().email("thu").at(at(3599)).merged(store, lead).await;
+    form().email("thu").at(at(3600)).accepted(store).await;
+}
+
+pub(crate) async fn a_window_ends(store: &dyn Store) {
+    let first = form().phone(11).accepted(store).await;
+    form().phone(11).at(at(3599)).merged(store, first).await; // and does not make it longer
+    let second = form().phone(11).at(at(3600)).accepted(store).await;
+    form().phone(11).at(at(7199)).merged(store, second).await;
+}
+
+pub(crate) async fn a_batch_sees_itself(store: &dyn Store) {
+    let batch = [form().phone(11).email("thu"), form().email("thu"), form().phone(12)];
+    let batch: Vec<_> = batch.iter().map(Form::admission).collect();
+    let first = batch[0].id;
+    assert_eq!(
+        store.admit(batch).await.unwrap(),
+        [Verdict::Accepted, Verdict::Merged { into: first }, Verdict::Accepted]
+    );
+}
+
+pub(crate) async fn a_repeated_delivery_writes_nothing(store: &dyn Store) {
+    let event = form().phone(11).delivery("evt-1");
+    let first = event.accepted(store).await;
+    let (again, verdict) = event.clone().at(at(5)).send(store).await;
+    assert_eq!(verdict, Verdict::Repeated { id: first });
+    assert_eq!(store.find(again).await.unwrap(), None);
+
+    // Also when the person is another, and when the first one has come to an end.
+    kill(store, first, at(6)).await;
+    let (_, verdict) = form().phone(12).delivery("evt-1").at(at(7)).send(store).await;
+    assert_eq!(verdict, Verdict::Repeated { id: first });
+    assert_eq!(store.ledger().await.unwrap().accepted(), 1);
+    form().phone(12).at(at(8)).accepted(store).await; // the repeated one had claimed nobody
+}
+
+pub(crate) async fn a_delivery_is_forgotten_after_its_window(store: &dyn Store) {
+    let event = form().test().delivery("evt-1");
+    let (first, _) = event.send(store).await;
+    let (_, verdict) = event.clone().at(at(599)).send(store).await;
+    assert_eq!(verdict, Verdict::Repeated { id: first });
+    assert_eq!(event.clone().at(at(600)).send(store).await.1, Verdict::Test);
+}
+
+pub(crate) async fn deliveries_are_known_within_a_source(store: &dyn Store) {
+    form().phone(11).delivery("evt-1").accepted(store).await;
+    form().phone(12).delivery("evt-1").source("landing").accepted(store).await;
+}
+
+pub(crate) async fn destinations_do_not_share_persons(store: &dyn Store) {
+    form().phone(11).accepted(store).await;
+    form().phone(11).destination("other").accepted(store).await;
+}
+
+pub(crate) async fn quarantined_and_test_are_kept_and_never_sent(store: &dyn Store) {
+    let (odd, verdict) = form().phone(11).quarantined().send(store).await;
+    assert_eq!(verdict, Verdict::Quarantined);
+    let (trial, verdict) = form().phone(12).test().send(store).await;
+    assert_eq!(verdict, Verdict::Test);
+
+    let odd = record(store, odd).await;
+    assert_eq!((odd.state, odd.settled_at), (State::Quarantined, Some(at(0))));
+    assert_eq!(odd.reason.as_deref(), Some("no phone and no e-mail"));
+    assert_eq!(odd.history, [Event::plain(at(0), "quarantined")]);
+    let trial = record(store, trial).await;
+    assert_eq!((trial.state, trial.phase), (State::Test, None));
+    assert_eq!(trial.history, [Event::plain(at(0), "test")]);
+
+    assert!(lease(store, 10, at(9)).await.is_empty());
+    form().phone(11).accepted(store).await; // neither claims anybody
+    form().phone(12).accepted(store).await;
+}
+
+pub(crate) async fn admitting_wakes_a_lane(store: &dyn Store) {
+    let mut arrivals = store.arrivals();
+    arrivals.mark_unchanged();
+    form().phone(11).test().send(store).await;
+    assert!(!arrivals.has_changed().unwrap(), "a test is no work");
+    form().phone(11).accepted(store).await;
+    assert!(arrivals.has_changed().unwrap());
+    arrivals.mark_unchanged();
+    form().phone(11).send(store).await;
+    assert!(!arrivals.has_changed().unwrap(), "a merged one is no work");
+}

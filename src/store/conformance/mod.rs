@@ -1,0 +1,187 @@
+//! What every store must do, as one suite: each behaviour is a function of a fresh store, and
+//! [`conformance!`] makes one test of each for one implementation.
+//!
+//! ```ignore
+//! async fn open() -> Bed { … } // a fresh store, opened with `options()`
+//! conformance!(crate::store::sqlite::tests::open);
+//! ```
+
+mod form;
+
+pub(crate) mod admission;
+pub(crate) mod afterlife;
+pub(crate) mod chance;
+pub(crate) mod looking;
+pub(crate) mod queue;
+
+use std::any::Any;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::form::{Form, at, email, form, phone};
+use super::{Options, Outcome, Query, Retention, Settled, Store, Work};
+use crate::lead::{DestinationId, Event, Record, State, SubmissionId, Timestamp, Upstream};
+
+/// What the suite expects a store to be opened with.
+pub(crate) fn options() -> Options {
+    Options { dedup_window: WINDOW, idempotency_window: REMEMBERED, secret: None }
+}
+
+/// How long a person's first submission claims them.
+pub(crate) const WINDOW: Duration = Duration::from_secs(3600);
+/// How long a delivery is remembered.
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
+/// How long the suite leases for.
+pub(crate) const TERM: Duration = Duration::from_secs(30);
+
+/// A store under test, and whatever must live as long as it does.
+pub(crate) struct Bed {
+    store: Arc<dyn Store>,
+    _keep: Box<dyn Any + Send + Sync>,
+}
+
+impl Bed {
+    /// A fresh store; `keep` is dropped after it.
+    pub(crate) fn new(store: Arc<dyn Store>, keep: impl Any + Send + Sync) -> Self {
+        Self { store, _keep: Box::new(keep) }
+    }
+}
+
+impl Deref for Bed {
+    type Target = dyn Store;
+
+    fn deref(&self) -> &dyn Store {
+        &*self.store
+    }
+}
+
+/// One test per behaviour, on stores that `$open` (an async function that gives a [`Bed`]) opens.
+macro_rules! conformance {
+    ($open:path) => {
+        $crate::store::conformance::conformance! { @tests $open;
+            admission: accepted_is_durable_and_readable, verdicts_come_in_order,
+                many_posts_of_one_person_at_once_make_one_lead, a_phone_wins_over_an_email,
+                a_known_person_brings_a_new_identity, a_link_ends_with_the_first_leads_window,
+                a_window_ends, a_batch_sees_itself, a_repeated_delivery_writes_nothing,
+                a_delivery_is_forgotten_after_its_window, deliveries_are_known_within_a_source,
+                destinations_do_not_share_persons, quarantined_and_test_are_kept_and_never_sent,
+                admitting_wakes_a_lane;
+            queue: fresh_ones_come_first_and_in_order, later_ones_get_one_place_in_four,
+                a_retry_waits_until_it_is_due, a_postponed_one_keeps_its_place,
+                retries_spend_attempts_and_postponing_does_not, an_old_fence_is_refused,
+                a_settled_lease_is_over, created_says_what_caresoft_calls_it,
+                unknown_is_never_leased_again, an_expired_lease_makes_unknown,
+                a_lane_leases_its_own_only, history_is_kept_and_bounded, depth_counts_what_waits,
+                nobody_is_leased_twice_at_once;
+            afterlife: dead_releases_its_claims, dead_releases_what_others_brought_it,
+                a_different_follower_of_the_dead_is_promoted,
+                an_equal_follower_of_the_dead_is_not_promoted,
+                a_follower_that_belongs_to_another_lead_joins_it, replay_puts_the_dead_back,
+                replay_joins_the_lead_that_came_meanwhile, replay_refuses_what_is_under_way,
+                replay_takes_a_correction, forgetting_erases_a_person,
+                forgetting_frees_whoever_was_linked,
+                forgetting_frees_what_the_erased_brought, sweeping_keeps_what_is_wanted,
+                sweeping_leaves_claims_alone, a_closed_store_says_so;
+            looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
+                a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;
+            chance: the_ledger_sums_whatever_happens;
+        }
+    };
+    (@tests $open:path; $($area:ident: $($behaviour:ident),+;)+) => {
+        $($(
+            #[tokio::test]
+            async fn $behaviour() {
+                let bed = $open().await;
+                $crate::store::conformance::$area::$behaviour(&*bed).await;
+            }
+        )+)+
+    };
+}
+pub(crate) use conformance;
+
+pub(crate) fn lane() -> DestinationId {
+    "main".parse().unwrap()
+}
+
+/// Leases up to `max` of the suite's lane.
+pub(crate) async fn lease(store: &dyn Store, max: usize, now: Timestamp) -> Vec<Work> {
+    store.lease(&lane(), max, now, TERM).await.unwrap().work
+}
+
+/// Leases one, which must be `id`.
+pub(crate) async fn lease_one(store: &dyn Store, id: SubmissionId, now: Timestamp) -> Work {
+    let work = lease(store, 1, now).await.pop().expect("something to lease");
+    assert_eq!(work.lease.id, id);
+    work
+}
+
+/// Settles with an event that suits the outcome.
+pub(crate) async fn settle(
+    store: &dyn Store,
+    work: &Work,
+    now: Timestamp,
+    outcome: Outcome,
+) -> Settled {
+    let name = match &outcome {
+        Outcome::Created(_) => "created",
+        Outcome::Retry { .. } => "retry",
+        Outcome::Postponed { .. } => "postponed",
+        Outcome::Unknown { .. } => "unknown",
+        Outcome::Dead { .. } => "dead",
+    };
+    let event = Event { outcome: Some(name.into()), ..Event::plain(now, "attempt") };
+    store.settle(&work.lease, now, outcome, event).await.unwrap()
+}
+
+pub(crate) fn created(lead_id: u64) -> Outcome {
+    Outcome::Created(Upstream { lead_id, requester_id: Some(lead_id + 1) })
+}
+
+pub(crate) fn dead() -> Outcome {
+    Outcome::Dead { reason: "phone is invalid".into() }
+}
+
+pub(crate) fn unknown() -> Outcome {
+    Outcome::Unknown { reason: "timed out".into() }
+}
+
+/// Leases `id`, which must be next, and lets it die.
+pub(crate) async fn kill(store: &dyn Store, id: SubmissionId, now: Timestamp) {
+    let work = lease_one(store, id, now).await;
+    assert_eq!(settle(store, &work, now, dead()).await, Settled::Done);
+}
+
+pub(crate) async fn record(store: &dyn Store, id: SubmissionId) -> Record {
+    store.find(id).await.unwrap().expect("the record")
+}
+
+pub(crate) async fn state(store: &dyn Store, id: SubmissionId) -> State {
+    record(store, id).await.state
+}
+
+/// The names of a record's events.
+pub(crate) async fn events(store: &dyn Store, id: SubmissionId) -> Vec<String> {
+    record(store, id).await.history.into_iter().map(|event| event.event).collect()
+}
+
+/// The ids of a list, which must fit on one page.
+pub(crate) async fn listed(store: &dyn Store, query: Query) -> Vec<SubmissionId> {
+    let limit = Query::LIMIT_MAX;
+    let page = store.list(Query { limit, ..query }).await.unwrap();
+    assert_eq!(page.next, None);
+    page.records.into_iter().map(|record| record.id).collect()
+}
+
+/// Sweeps until nothing is left to sweep; answers how many went.
+pub(crate) async fn sweep(store: &dyn Store, now: Timestamp, retention: &Retention) -> u64 {
+    let mut all = 0;
+    loop {
+        let some = store.sweep(now, retention, 3).await.unwrap();
+        assert!(some <= 3, "no more at once than was asked for");
+        if some == 0 {
+            return all;
+        }
+        all += some;
+    }
+}

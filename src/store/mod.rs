@@ -1,0 +1,418 @@
+//! Where submissions live between intake and CareSoft: one trait, at the level of behaviour.
+//!
+//! An implementation is durable before it answers, decides duplicates in the same atomic step
+//! that writes them down, and hands work out under leases with a fence. `conformance` (a test
+//! module) holds what every implementation must do, in one suite that runs over all of them.
+
+#[cfg(test)]
+mod conformance;
+pub mod identity;
+pub mod sqlite;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use crate::lead::{
+    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId,
+    Timestamp, Upstream,
+};
+
+/// What an implementation is opened with, whatever it is.
+#[derive(Clone)]
+pub struct Options {
+    /// How long a person's first submission claims the phone and the e-mail of that person.
+    pub dedup_window: Duration,
+    /// How long a delivery's idempotency key is remembered.
+    pub idempotency_window: Duration,
+    /// Keys the identity hashes; without one a random key is made once and kept in the store.
+    pub secret: Option<SecretString>,
+}
+
+/// A submission on its way in.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// Made by intake; answered to the sender unless this is a repeated delivery.
+    pub id: SubmissionId,
+    /// Where it came from.
+    pub source: SourceId,
+    /// Where it goes.
+    pub destination: DestinationId,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// The platform's own id of it, for people to search by.
+    pub external_id: Option<String>,
+    /// What makes a repeated delivery of the same event recognisable, within its source.
+    pub idempotency_key: Option<String>,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What an admission holds; decides the state it begins in.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A person: `pending`, or `merged` when one of the identities is claimed already.
+    Lead {
+        /// The lead.
+        lead: Lead,
+        /// At least one; phone before e-mail.
+        identities: Vec<Identity>,
+    },
+    /// Authentic, but unusable: `quarantined`, kept whole.
+    Quarantined {
+        /// Why, in words.
+        reason: String,
+        /// As much of a lead as there is.
+        lead: Option<Lead>,
+        /// The body as it came.
+        raw: RawBody,
+    },
+    /// Marked as a test by the platform: `test`, never sent.
+    Test {
+        /// The lead.
+        lead: Lead,
+    },
+}
+
+/// What `admit` decided about one admission. All of these are durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A new lead, ready to be sent.
+    Accepted,
+    /// The same person as an earlier lead, which this submission joins.
+    Merged {
+        /// The submission that carries the lead.
+        into: SubmissionId,
+    },
+    /// The same delivery as an earlier one: nothing was written.
+    Repeated {
+        /// The earlier submission.
+        id: SubmissionId,
+    },
+    /// Kept as `quarantined`.
+    Quarantined,
+    /// Kept as `test`.
+    Test,
+}
+
+/// The right to work on one record until the deadline. Whoever holds an older fence is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The record.
+    pub id: SubmissionId,
+    /// Rises with every lease of the record.
+    pub fence: u32,
+    /// After this the lease is expired, and the record's outcome unknown.
+    pub deadline: Timestamp,
+}
+
+/// A leased record with what a worker needs to send it.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// Where it came from.
+    pub source: SourceId,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// How many attempts have been spent on it; postponing spends none.
+    pub attempts: u32,
+    /// What to send.
+    pub lead: Lead,
+}
+
+/// What `lease` found.
+#[derive(Debug, Clone, Default)]
+pub struct Leased {
+    /// At most as many as were asked for; fresh ones first.
+    pub work: Vec<Work>,
+    /// When the next record of the lane is due, where `work` is short of what was asked for.
+    pub next_due: Option<Timestamp>,
+}
+
+/// How work on a leased record ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// CareSoft made a lead.
+    Created(Upstream),
+    /// Surely not sent; to be tried again. Spends an attempt.
+    Retry {
+        /// Not before this.
+        due: Timestamp,
+    },
+    /// Not tried, or refused for a reason that is not the lead's; spends no attempt, and the
+    /// record goes back to where it stood in the queue.
+    Postponed {
+        /// Not before this.
+        due: Timestamp,
+    },
+    /// Sent, outcome not known.
+    Unknown {
+        /// Why, in words.
+        reason: String,
+    },
+    /// Refused for good: the claims that this record holds are released in the same step. The
+    /// earliest submission that had joined it and says something else becomes pending in its
+    /// place and takes the claims, so that it is not lost with it.
+    Dead {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+/// Whether a settlement was believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is written down.
+    Done,
+    /// The fence was old, or the record is in flight no more: nothing was written.
+    Stale,
+}
+
+/// Whether a replay was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replayed {
+    /// It is pending again, in the lane's `later` class.
+    Queued,
+    /// Its person meanwhile has another lead, which this one joined.
+    Merged {
+        /// The submission that carries the lead.
+        into: SubmissionId,
+    },
+    /// Only dead and quarantined records (and unknown ones, by a person who has looked) can be.
+    Refused(State),
+    /// No such record.
+    Missing,
+}
+
+/// Which records a list holds. Everything is ANDed; an empty list or `None` asks for nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Query {
+    /// Any of these states.
+    pub states: Vec<State>,
+    /// From this source.
+    pub source: Option<SourceId>,
+    /// To this destination.
+    pub destination: Option<DestinationId>,
+    /// Any of these.
+    pub matching: Vec<Match>,
+    /// Accepted at or after this.
+    pub since: Option<Timestamp>,
+    /// Accepted before this.
+    pub until: Option<Timestamp>,
+    /// Where the page before this one ended.
+    pub cursor: Option<Cursor>,
+    /// At most this many; an implementation caps it at [`Query::LIMIT_MAX`].
+    pub limit: usize,
+}
+
+impl Outcome {
+    /// The outcome's name in a record's history.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Created(_) => "created",
+            Self::Retry { .. } => "retry",
+            Self::Postponed { .. } => "postponed",
+            Self::Unknown { .. } => "unknown",
+            Self::Dead { .. } => "dead",
+        }
+    }
+}
+
+impl Query {
+    /// The most records that one page holds.
+    pub const LIMIT_MAX: usize = 500;
+}
+
+/// One reading of what a person typed into a search box.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// A person, by phone or e-mail.
+    Identity(Identity),
+    /// A submission, and those merged into it.
+    Id(SubmissionId),
+    /// CareSoft's lead id.
+    UpstreamLead(u64),
+    /// The platform's own id.
+    ExternalId(String),
+}
+
+/// A place in a list that stays where it is while records arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub u64);
+
+/// One page of a list, newest first, records without history.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The records.
+    pub records: Vec<Record>,
+    /// Where the next page begins; `None` on the last.
+    pub next: Option<Cursor>,
+}
+
+/// The ledger of one source (invariant 5). Counts are since the store began; retention does not
+/// lower them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SourceLedger {
+    /// Submissions that were accepted (repeated deliveries are none).
+    pub accepted: u64,
+    /// How many of them are in each state now, or were when retention removed them.
+    pub states: BTreeMap<State, u64>,
+}
+
+impl SourceLedger {
+    /// Accepted less the sum of the states: 0, or the ledger is wrong.
+    pub fn residue(&self) -> i64 {
+        let counted: u64 = self.states.values().sum();
+        i64::try_from(self.accepted).unwrap_or(i64::MAX)
+            - i64::try_from(counted).unwrap_or(i64::MAX)
+    }
+}
+
+/// The ledger of every source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ledger {
+    /// By source.
+    pub sources: BTreeMap<SourceId, SourceLedger>,
+}
+
+impl Ledger {
+    /// How many submissions are in `state`, over all sources.
+    pub fn count(&self, state: State) -> u64 {
+        self.sources.values().filter_map(|source| source.states.get(&state)).sum()
+    }
+
+    /// Accepted over all sources.
+    pub fn accepted(&self) -> u64 {
+        self.sources.values().map(|source| source.accepted).sum()
+    }
+
+    /// The sum of what every source's ledger is off by; 0.
+    pub fn residue(&self) -> i64 {
+        self.sources.values().map(|source| source.residue().abs()).sum()
+    }
+}
+
+/// What waits in a lane.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Pending records: ready, waiting and in flight.
+    pub pending: u64,
+    /// When the oldest of them was accepted.
+    pub oldest: Option<Timestamp>,
+}
+
+/// How long a settled record is kept, by state; claims go with their own window.
+#[derive(Debug, Clone)]
+pub struct Retention(pub BTreeMap<State, Duration>);
+
+/// What a store says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// `sqlite`, `redis`.
+    pub kind: &'static str,
+    /// What a 2xx is worth: `fsync always`, ….
+    pub durability: &'static str,
+}
+
+/// Why a store did not do what it was asked. Nothing of what was asked has happened, unless a
+/// variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Too much is waiting; try again in a moment.
+    #[error("the store is busy")]
+    Busy,
+    /// It cannot be reached, or its disk refuses.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It holds something that cannot be read.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+}
+
+/// Durable storage of submissions. See the module's words for what is asked of each call.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Claims, writes and queues each admission in one atomic, durable step; one verdict each, in
+    /// order. Admissions of one batch see each other: the second of one person is merged.
+    ///
+    /// A phone's claim wins over an e-mail's; an unclaimed identity of a person who is known by
+    /// the other one is linked to the same lead, with that lead's window.
+    async fn admit(&self, batch: Vec<Admission>) -> Result<Vec<Verdict>, StoreError>;
+
+    /// Leases up to `max` due records of a lane until `now + term`: fresh ones before later ones
+    /// (retries and replays), except that later ones get one place in four while both wait.
+    async fn lease(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        now: Timestamp,
+        term: Duration,
+    ) -> Result<Leased, StoreError>;
+
+    /// Writes down how work ended, with `event` added to the history; refused when the fence is
+    /// old. After the lease has expired only [`Outcome::Created`] is believed, and turns `unknown`
+    /// into `created`.
+    async fn settle(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        outcome: Outcome,
+        event: Event,
+    ) -> Result<Settled, StoreError>;
+
+    /// Makes every record whose lease ended before `now` `unknown`: it may have been sent.
+    /// Answers how many.
+    async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// One record, whole.
+    async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError>;
+
+    /// A page of records.
+    async fn list(&self, query: Query) -> Result<Page, StoreError>;
+
+    /// The ledger, consistent in itself.
+    async fn ledger(&self) -> Result<Ledger, StoreError>;
+
+    /// What waits in a lane.
+    async fn depth(&self, lane: &DestinationId) -> Result<Depth, StoreError>;
+
+    /// Puts a dead, unknown or quarantined record back into its lane, as `later`, and claims its
+    /// identities anew; with `corrected`, that lead and those identities replace the record's own
+    /// (a quarantined record needs them).
+    async fn replay(
+        &self,
+        id: SubmissionId,
+        now: Timestamp,
+        corrected: Option<(Lead, Vec<Identity>)>,
+    ) -> Result<Replayed, StoreError>;
+
+    /// Erases a person: every record that carries one of the identities becomes `erased` (its
+    /// lead, raw body, external id and history details gone), and the claims are released.
+    /// Answers how many records were erased.
+    async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError>;
+
+    /// Removes what retention no longer wants and claims that ended, at most `limit` of both;
+    /// answers how many, so that a caller can go on until it is 0.
+    async fn sweep(
+        &self,
+        now: Timestamp,
+        retention: &Retention,
+        limit: usize,
+    ) -> Result<u64, StoreError>;
+
+    /// The store's name in metrics: `sqlite`, `redis`.
+    fn kind(&self) -> &'static str;
+
+    /// Answers when the store answers.
+    async fn health(&self) -> Result<Health, StoreError>;
+
+    /// Changes whenever a lane may have got something to do, so that a worker need not poll.
+    fn arrivals(&self) -> watch::Receiver<u64>;
+
+    /// Finishes what was begun and closes. Later calls answer [`StoreError::Unavailable`].
+    async fn close(&self);
+}

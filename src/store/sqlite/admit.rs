@@ -1,0 +1,213 @@
+//! Accepting submissions: duplicates are decided, written and queued in one step, one row each.
+
+use super::claims::Claim;
+use super::columns::Hashes;
+use super::fault::Fault;
+use super::record::lead_json;
+use super::transaction::Transaction;
+use crate::lead::{
+    DestinationId, Identity, Lead, RawBody, SourceId, State, SubmissionId, Timestamp,
+};
+use crate::store::identity::{IdentityHash, IdentityKey};
+use crate::store::{Admission, Content, Verdict};
+
+/// An admission with everything done that can be done before the writer's turn.
+pub(super) struct Entry {
+    id: SubmissionId,
+    source: SourceId,
+    destination: DestinationId,
+    received_at: Timestamp,
+    external_id: Option<String>,
+    delivery: Option<IdentityHash>,
+    identities: Hashes,
+    content: Stored,
+}
+
+/// What an entry holds, as it is stored.
+enum Stored {
+    Lead { lead: Vec<u8> },
+    Quarantined { reason: String, lead: Option<Vec<u8>>, raw: RawBody },
+    Test { lead: Vec<u8> },
+}
+
+/// Does the hashing and the writing of JSON.
+pub(super) fn prepare(key: &IdentityKey, admission: Admission) -> Entry {
+    let Admission { id, source, destination, received_at, external_id, idempotency_key, content } =
+        admission;
+    let (identities, content) = match content {
+        Content::Lead { lead, identities } => (identities, Stored::Lead { lead: lead_json(&lead) }),
+        Content::Quarantined { reason, lead, raw } => {
+            let named = lead.as_ref().map(named).unwrap_or_default();
+            let lead = lead.as_ref().map(lead_json);
+            (named, Stored::Quarantined { reason, lead, raw })
+        }
+        Content::Test { lead } => (named(&lead), Stored::Test { lead: lead_json(&lead) }),
+    };
+    Entry {
+        delivery: idempotency_key.map(|idempotency| key.delivery(&source, &idempotency)),
+        identities: Hashes(key.identities(&destination, &identities)),
+        id,
+        source,
+        destination,
+        received_at,
+        external_id,
+        content,
+    }
+}
+
+/// The persons named in what is no lead: they claim nothing, but can be searched and forgotten.
+fn named(lead: &Lead) -> Vec<Identity> {
+    let phone = lead.phone.clone().map(Identity::Phone);
+    phone.into_iter().chain(lead.email.clone().map(Identity::Email)).collect()
+}
+
+/// See [`crate::store::Store::admit`].
+pub(super) fn admit(
+    transaction: &mut Transaction<'_>,
+    entries: &[Entry],
+) -> Result<Vec<Verdict>, Fault> {
+    entries.iter().map(|entry| admit_one(transaction, entry)).collect()
+}
+
+fn admit_one(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<Verdict, Fault> {
+    if let Some(hash) = entry.delivery {
+        let claims = &transaction.memory.claims;
+        if let Some(earlier) = claims.held(transaction.db, hash, entry.received_at)? {
+            return Ok(Verdict::Repeated { id: earlier.lead });
+        }
+    }
+    transaction.know(&entry.destination)?;
+    let verdict = match &entry.content {
+        Stored::Lead { lead } => admit_lead(transaction, entry, lead)?,
+        Stored::Quarantined { reason, lead, raw } => {
+            let row = Row {
+                reason: Some(reason),
+                lead: lead.as_deref(),
+                raw: Some(raw),
+                ..Row::settled(State::Quarantined, entry)
+            };
+            row.insert(transaction, entry)?;
+            Verdict::Quarantined
+        }
+        Stored::Test { lead } => {
+            let row = Row { lead: Some(lead), ..Row::settled(State::Test, entry) };
+            row.insert(transaction, entry)?;
+            Verdict::Test
+        }
+    };
+    Ok(verdict)
+}
+
+/// The first identity that is claimed decides, and a phone comes before an e-mail.
+fn admit_lead(
+    transaction: &mut Transaction<'_>,
+    entry: &Entry,
+    lead: &[u8],
+) -> Result<Verdict, Fault> {
+    let mut earlier: Option<Claim> = None;
+    let mut claimed = 0_u8;
+    for (position, hash) in entry.identities.0.iter().enumerate() {
+        match transaction.memory.claims.held(transaction.db, *hash, entry.received_at)? {
+            None => claimed |= 1 << position,
+            Some(claim) => earlier = earlier.or(Some(claim)),
+        }
+    }
+    let claim = earlier.unwrap_or_else(|| Claim {
+        lead: entry.id,
+        until: entry.received_at.plus(transaction.settings.dedup_window),
+    });
+    for (position, hash) in entry.identities.0.iter().enumerate() {
+        if claimed & (1 << position) != 0 {
+            transaction.memory.claims.take(*hash, claim);
+        }
+    }
+    let claimed_until = (claimed != 0).then_some(claim.until);
+    let row = match earlier {
+        None => Row { claimed, claimed_until, lead: Some(lead), ..Row::pending() },
+        Some(earlier) => Row {
+            claimed,
+            claimed_until,
+            duplicate_of: Some(earlier.lead),
+            lead: Some(lead),
+            ..Row::settled(State::Merged, entry)
+        },
+    };
+    row.insert(transaction, entry)?;
+    Ok(match earlier {
+        None => Verdict::Accepted,
+        Some(earlier) => Verdict::Merged { into: earlier.lead },
+    })
+}
+
+/// What of a new row depends on the decision.
+struct Row<'a> {
+    state: State,
+    settled_at: Option<Timestamp>,
+    claimed: u8,
+    claimed_until: Option<Timestamp>,
+    duplicate_of: Option<SubmissionId>,
+    reason: Option<&'a str>,
+    lead: Option<&'a [u8]>,
+    raw: Option<&'a RawBody>,
+}
+
+impl Row<'_> {
+    fn pending() -> Self {
+        Self {
+            state: State::Pending,
+            settled_at: None,
+            claimed: 0,
+            claimed_until: None,
+            duplicate_of: None,
+            reason: None,
+            lead: None,
+            raw: None,
+        }
+    }
+
+    fn settled(state: State, entry: &Entry) -> Self {
+        Self { state, settled_at: Some(entry.received_at), ..Self::pending() }
+    }
+
+    fn insert(&self, transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), Fault> {
+        let memory = &mut *transaction.memory;
+        memory.newest += 1;
+        let delivery_until =
+            entry.delivery.map(|_| entry.received_at.plus(transaction.settings.idempotency_window));
+        transaction.db.prepare_cached(INSERT)?.execute(rusqlite::params![
+            memory.newest,
+            entry.id,
+            self.state,
+            entry.source,
+            entry.destination,
+            entry.received_at,
+            self.settled_at,
+            entry.identities,
+            self.claimed,
+            self.claimed_until,
+            entry.delivery,
+            delivery_until,
+            self.duplicate_of,
+            entry.external_id,
+            self.reason,
+            self.lead,
+            self.raw.map(|raw| raw.content_type.as_str()),
+            self.raw.map(|raw| raw.bytes.as_slice()),
+        ])?;
+        memory.claims.carry(&entry.identities.0, memory.newest);
+        if let Some((hash, until)) = entry.delivery.zip(delivery_until) {
+            memory.claims.take(hash, Claim { lead: entry.id, until });
+        }
+        memory.ledger.accepted(&entry.source, self.state);
+        transaction.arrived |= self.state == State::Pending;
+        Ok(())
+    }
+}
+
+/// A fresh record's place in the queue is the moment it came.
+const INSERT: &str = "\
+    INSERT INTO records (seq, id, state, began, source, destination, received_at, place,
+                         settled_at, identities, claimed, claimed_until, delivery, delivery_until,
+                         duplicate_of, external_id, reason, lead, raw_type, raw)
+    VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+            ?18)";

@@ -1,0 +1,165 @@
+//! Looking at records: one, a page of them, or how many wait.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use super::columns::code;
+use super::erase::hashes_everywhere;
+use super::fault::Fault;
+use super::record::{self, COLUMNS, Detail};
+use super::runs::{CARRIERS, CARRIERS_VALUES};
+use crate::lead::{DestinationId, Record, SubmissionId, Timestamp};
+use crate::store::identity::IdentityKey;
+use crate::store::{Cursor, Depth, Match, Page, Query};
+
+/// See [`crate::store::Store::find`].
+pub(super) fn find(db: &Connection, id: SubmissionId) -> Result<Option<Record>, Fault> {
+    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM records WHERE id = ?1"))?;
+    let mut rows = select.query([id])?;
+    rows.next()?.map(|row| record::read(row, Detail::Whole)).transpose()
+}
+
+/// See [`crate::store::Store::list`].
+pub(super) fn list(db: &Connection, key: &IdentityKey, query: &Query) -> Result<Page, Fault> {
+    let limit = query.limit.clamp(1, Query::LIMIT_MAX);
+    let mut wanted = Conditions::default();
+    wanted.all_of(db, key, query)?;
+    // One more than a page tells whether there is a next one.
+    let mut select = db.prepare(&wanted.statement(limit + 1))?;
+    let mut rows = select.query(params_from_iter(wanted.values))?;
+    let mut page = Page::default();
+    let mut last = 0;
+    while let Some(row) = rows.next()? {
+        if page.records.len() == limit {
+            page.next = Some(Cursor(last));
+            break;
+        }
+        page.records.push(record::read(row, Detail::WithoutHistory)?);
+        last = u64::try_from(row.get::<_, i64>("seq")?).unwrap_or(0);
+    }
+    Ok(page)
+}
+
+/// The conditions of a list, ANDed, and the values of their question marks.
+#[derive(Default)]
+pub(super) struct Conditions {
+    conditions: Vec<String>,
+    values: Vec<Value>,
+}
+
+impl Conditions {
+    pub(super) fn statement(&self, limit: usize) -> String {
+        let conditions = match self.conditions.as_slice() {
+            [] => String::new(),
+            some => format!("WHERE {}", some.join(" AND ")),
+        };
+        format!("SELECT {COLUMNS} FROM records {conditions} ORDER BY seq DESC LIMIT {limit}")
+    }
+
+    fn add(&mut self, condition: impl Into<String>, values: impl IntoIterator<Item = Value>) {
+        self.conditions.push(condition.into());
+        self.values.extend(values);
+    }
+
+    fn all_of(&mut self, db: &Connection, key: &IdentityKey, query: &Query) -> Result<(), Fault> {
+        self.states(query);
+        if let Some(source) = &query.source {
+            self.add("source = ?", [text(source.as_str())]);
+        }
+        if let Some(destination) = &query.destination {
+            self.add("destination = ?", [text(destination.as_str())]);
+        }
+        if let Some(since) = query.since {
+            self.add("received_at >= ?", [since.as_millis().into()]);
+        }
+        if let Some(until) = query.until {
+            self.add("received_at < ?", [until.as_millis().into()]);
+        }
+        if let Some(Cursor(before)) = query.cursor {
+            self.add("seq < ?", [i64::try_from(before).unwrap_or(i64::MAX).into()]);
+        }
+        if !query.matching.is_empty() {
+            self.matching(db, key, &query.matching)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn states(&mut self, query: &Query) {
+        if query.states.is_empty() {
+            return;
+        }
+        let codes: Vec<u8> = query.states.iter().map(|state| code(*state)).collect();
+        let list = codes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        self.add(format!("state IN ({list})"), []);
+        if codes.iter().all(|code| *code > 1) {
+            self.add("state > 1", []); // word for word the condition of the index `uncommon`
+        }
+    }
+
+    /// Any of the readings; each by an index, so that a search does not walk the whole table.
+    fn matching(
+        &mut self,
+        db: &Connection,
+        key: &IdentityKey,
+        matching: &[Match],
+    ) -> Result<(), Fault> {
+        let mut any: Vec<&str> = Vec::new();
+        let mut values = Vec::new();
+        for reading in matching {
+            match reading {
+                Match::Id(id) => {
+                    let bytes = Value::Blob(id.as_bytes().to_vec());
+                    any.push("SELECT seq FROM records WHERE id = ?");
+                    any.push("SELECT seq FROM records WHERE duplicate_of = ?");
+                    values.extend([bytes.clone(), bytes]);
+                }
+                Match::UpstreamLead(id) => {
+                    any.push("SELECT seq FROM records WHERE upstream_lead = ?");
+                    values.push(i64::try_from(*id).unwrap_or(-1).into());
+                }
+                Match::ExternalId(id) => {
+                    any.push("SELECT seq FROM records WHERE external_id = ?");
+                    values.push(text(id));
+                }
+                Match::Identity(identity) => {
+                    for hash in hashes_everywhere(db, key, std::slice::from_ref(identity))? {
+                        let bytes = Value::Blob(hash.as_bytes().to_vec());
+                        any.push(CARRIERS);
+                        values.extend(std::iter::repeat_n(bytes, CARRIERS_VALUES));
+                    }
+                }
+            }
+        }
+        if any.is_empty() {
+            any.push("SELECT NULL"); // a person, before there is any destination
+        }
+        self.add(format!("seq IN ({})", any.join(" UNION ")), values);
+        Ok(())
+    }
+}
+
+/// What waits in the three parts of a lane's queue, from their indexes alone.
+pub(super) const DEPTH: [&str; 3] = [
+    "SELECT count(*), min(received_at) FROM records INDEXED BY ready
+     WHERE state = 0 AND deadline IS NULL AND due IS NULL AND destination = ?1",
+    "SELECT count(*), min(received_at) FROM records INDEXED BY waiting
+     WHERE state = 0 AND deadline IS NULL AND due IS NOT NULL AND destination = ?1",
+    "SELECT count(*), min(received_at) FROM records INDEXED BY leased
+     WHERE deadline IS NOT NULL AND destination = ?1",
+];
+
+/// See [`crate::store::Store::depth`].
+pub(super) fn depth(db: &Connection, lane: &DestinationId) -> Result<Depth, Fault> {
+    let mut depth = Depth::default();
+    for sql in DEPTH {
+        let (count, oldest): (i64, Option<Timestamp>) =
+            db.prepare_cached(sql)?.query_row([lane], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        depth.pending += u64::try_from(count).unwrap_or(0);
+        depth.oldest = depth.oldest.into_iter().chain(oldest).min();
+    }
+    Ok(depth)
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}

@@ -1,0 +1,226 @@
+//! What follows for a person's other submissions when the one that carries their lead is out.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use super::claims::Claim;
+use super::columns::Hashes;
+use super::fault::Fault;
+use super::history;
+use super::queue::{self, Class};
+use super::transaction::Transaction;
+use crate::lead::{Event, SourceId, State, SubmissionId, Timestamp};
+use crate::store::identity::IdentityHash;
+
+/// A record as far as its person goes.
+pub(super) struct Member {
+    pub(super) seq: i64,
+    pub(super) id: SubmissionId,
+    /// Who carries its lead: itself, unless it is merged.
+    lead: SubmissionId,
+    pub(super) source: SourceId,
+    pub(super) received_at: Timestamp,
+    pub(super) events: Option<String>,
+    pub(super) identities: Vec<IdentityHash>,
+    /// Bit n: it brought the claim on the n-th identity.
+    claimed: u8,
+}
+
+impl Member {
+    const COLUMNS: &str = "seq, id, source, received_at, events, identities, claimed, \
+         duplicate_of";
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let Hashes(identities) = row.get(5)?;
+        let id = row.get(1)?;
+        Ok(Self {
+            seq: row.get(0)?,
+            id,
+            lead: row.get::<_, Option<_>>(7)?.unwrap_or(id),
+            source: row.get(2)?,
+            received_at: row.get(3)?,
+            events: row.get(4)?,
+            identities,
+            claimed: row.get(6)?,
+        })
+    }
+
+    /// The record with this number.
+    pub(super) fn by_seq(db: &Connection, seq: i64) -> Result<Option<Self>, Fault> {
+        let sql = format!("SELECT {} FROM records WHERE seq = ?1", Self::COLUMNS);
+        Ok(db.prepare_cached(&sql)?.query_row([seq], Self::read).optional()?)
+    }
+
+    /// The identities on which it brought the claim.
+    fn brought(&self) -> impl Iterator<Item = IdentityHash> + '_ {
+        let brought = |position: &usize| self.claimed & (1 << position) != 0;
+        (0..self.identities.len()).filter(brought).map(|position| self.identities[position])
+    }
+}
+
+/// A lead is dead: the claims on its person end (invariant 3), or pass to the next submission of
+/// that person that says something else. What it says would otherwise be lost, since it was to be
+/// part of the dead lead; one that says the same would be refused the same.
+pub(super) fn bury(
+    transaction: &mut Transaction<'_>,
+    seq: i64,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let Some(dead) = Member::by_seq(transaction.db, seq)? else { return Ok(()) };
+    release_own(transaction, &dead)?;
+    while let Some(heir) = heir(transaction.db, &dead)? {
+        match other_lead(transaction, &heir, dead.id, now)? {
+            None => return promote(transaction, &heir, dead.id, now),
+            Some(other) => join(transaction, &heir, other, now)?, // the dead one loses it
+        }
+    }
+    release(transaction, &dead)
+}
+
+/// A submission that had joined a lead becomes one in its place.
+fn promote(
+    transaction: &mut Transaction<'_>,
+    heir: &Member,
+    dead: SubmissionId,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let until = heir.received_at.plus(transaction.settings.dedup_window);
+    let claim = Claim { lead: heir.id, until };
+    hand_over(transaction, dead, claim, now)?;
+    claim_own(transaction, heir, claim, now)?;
+    let events = history::append(heir.events.as_deref(), Event::plain(now, "promoted"))?;
+    queue::enqueue(transaction, heir.id, &Class::Fresh, heir.received_at, &events)?;
+    transaction.memory.ledger.moved(&heir.source, State::Merged, State::Pending);
+    Ok(())
+}
+
+/// A submission leaves one lead for another.
+fn join(
+    transaction: &mut Transaction<'_>,
+    member: &Member,
+    to: Claim,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    release_own(transaction, member)?;
+    claim_own(transaction, member, to, now)?;
+    transaction
+        .db
+        .prepare_cached("UPDATE records SET duplicate_of = ?2 WHERE seq = ?1")?
+        .execute((member.seq, to.lead))?;
+    Ok(())
+}
+
+/// The lead, other than `but`, that the first claimed identity of `member` belongs to.
+pub(super) fn other_lead(
+    transaction: &Transaction<'_>,
+    member: &Member,
+    but: SubmissionId,
+    now: Timestamp,
+) -> Result<Option<Claim>, Fault> {
+    for hash in &member.identities {
+        let held = transaction.memory.claims.held(transaction.db, *hash, now)?;
+        if let Some(other) = held.filter(|held| held.lead != but) {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
+}
+
+/// Ends the claims that a record brought, and those that others brought to it.
+pub(super) fn release(transaction: &mut Transaction<'_>, member: &Member) -> Result<(), Fault> {
+    for follower in bringers(transaction.db, member.id)? {
+        release_own(transaction, &follower)?;
+    }
+    release_own(transaction, member)
+}
+
+/// Ends the claims that a record brought, to itself or to the lead it joined.
+pub(super) fn release_own(transaction: &mut Transaction<'_>, member: &Member) -> Result<(), Fault> {
+    for hash in member.brought() {
+        transaction.memory.claims.release(transaction.db, hash, member.lead)?;
+    }
+    set_claimed(transaction.db, member.seq, 0, None)
+}
+
+/// Gives `to` everything that others brought to the lead `from`: their claims, and themselves.
+pub(super) fn hand_over(
+    transaction: &mut Transaction<'_>,
+    from: SubmissionId,
+    to: Claim,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    for follower in bringers(transaction.db, from)? {
+        release_own(transaction, &follower)?;
+        claim(transaction, &follower, follower.claimed, to, now)?;
+    }
+    transaction
+        .db
+        .prepare_cached("UPDATE records SET duplicate_of = ?2 WHERE duplicate_of = ?1")?
+        .execute((from, to.lead))?;
+    Ok(())
+}
+
+/// Claims, for a lead, every identity of `member` that nobody else has claimed.
+pub(super) fn claim_own(
+    transaction: &mut Transaction<'_>,
+    member: &Member,
+    lead: Claim,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    claim(transaction, member, u8::MAX, lead, now)
+}
+
+/// Claims those of `member`'s identities that `wanted` has a bit for.
+fn claim(
+    transaction: &mut Transaction<'_>,
+    member: &Member,
+    wanted: u8,
+    lead: Claim,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let mut claimed = 0;
+    for (position, hash) in member.identities.iter().enumerate() {
+        let bit = 1 << position;
+        let held = transaction.memory.claims.held(transaction.db, *hash, now)?;
+        if wanted & bit != 0 && held.is_none_or(|held| held.lead == lead.lead) {
+            transaction.memory.claims.give(transaction.db, *hash, lead)?;
+            claimed |= bit;
+        }
+    }
+    set_claimed(transaction.db, member.seq, claimed, Some(lead.until))
+}
+
+/// The earliest of those who joined the dead lead and said something else.
+fn heir(db: &Connection, dead: &Member) -> Result<Option<Member>, Fault> {
+    let sql = format!(
+        "SELECT {} FROM records INDEXED BY duplicates
+         WHERE duplicate_of = ?1 AND state = ?3 AND lead IS NOT NULL
+             AND lead <> (SELECT lead FROM records WHERE seq = ?2)
+         ORDER BY seq LIMIT 1",
+        Member::COLUMNS
+    );
+    Ok(db
+        .prepare_cached(&sql)?
+        .query_row((dead.id, dead.seq, State::Merged), Member::read)
+        .optional()?)
+}
+
+/// Those who joined a lead and brought it a claim.
+fn bringers(db: &Connection, lead: SubmissionId) -> Result<Vec<Member>, Fault> {
+    let sql = format!(
+        "SELECT {} FROM records INDEXED BY duplicates WHERE duplicate_of = ?1 AND claimed <> 0",
+        Member::COLUMNS
+    );
+    let mut select = db.prepare_cached(&sql)?;
+    Ok(select.query_map([lead], Member::read)?.collect::<Result<_, _>>()?)
+}
+
+fn set_claimed(
+    db: &Connection,
+    seq: i64,
+    claimed: u8,
+    until: Option<Timestamp>,
+) -> Result<(), Fault> {
+    db.prepare_cached("UPDATE records SET claimed = ?2, claimed_until = ?3 WHERE seq = ?1")?
+        .execute((seq, claimed, until))?;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! A row of `records` as a [`Record`].
+
+use rusqlite::Row;
+
+use super::fault::Fault;
+use super::history;
+use crate::lead::{Lead, Phase, Record, State, Timestamp, Upstream};
+
+/// What [`read`] reads, in its order.
+pub(super) const COLUMNS: &str = "id, state, began, source, destination, received_at, due, \
+     deadline, settled_at, duplicate_of, upstream_lead, upstream_requester, external_id, reason, \
+     events, lead, seq";
+
+/// Whether a record is read with its history.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Whole,
+    WithoutHistory,
+}
+
+/// The record in a row of [`COLUMNS`].
+pub(super) fn read(row: &Row<'_>, detail: Detail) -> Result<Record, Fault> {
+    let state = row.get("state")?;
+    let received_at = row.get("received_at")?;
+    let history = match detail {
+        Detail::WithoutHistory => Vec::new(),
+        Detail::Whole => {
+            let began: State = row.get("began")?;
+            let later: Option<String> = row.get("events")?;
+            history::whole(received_at, began, later.as_deref())?
+        }
+    };
+    Ok(Record {
+        id: row.get("id")?,
+        state,
+        phase: phase(state, row)?,
+        source: row.get("source")?,
+        destination: row.get("destination")?,
+        external_id: row.get("external_id")?,
+        received_at,
+        settled_at: row.get("settled_at")?,
+        lead: row.get::<_, Option<Vec<u8>>>("lead")?.map(|json| lead(&json)).transpose()?,
+        upstream: upstream(row)?,
+        duplicate_of: row.get("duplicate_of")?,
+        reason: row.get("reason")?,
+        history,
+    })
+}
+
+/// A lead as it is stored.
+pub(super) fn lead_json(lead: &Lead) -> Vec<u8> {
+    serde_json::to_vec(lead).expect("a lead is texts in lists and maps, which JSON can hold")
+}
+
+/// The lead in a column. What is wrong with it is not said: it would quote the person.
+pub(super) fn lead(json: &[u8]) -> Result<Lead, Fault> {
+    serde_json::from_slice(json).map_err(|_| Fault::Unreadable("a record's lead"))
+}
+
+/// `due` is taken away when a lane finds it past, so that no clock is needed to tell.
+fn phase(state: State, row: &Row<'_>) -> Result<Option<Phase>, Fault> {
+    if state != State::Pending {
+        return Ok(None);
+    }
+    let in_flight = row.get::<_, Option<Timestamp>>("deadline")?.is_some();
+    let waiting = row.get::<_, Option<Timestamp>>("due")?.is_some();
+    Ok(Some(match (in_flight, waiting) {
+        (true, _) => Phase::InFlight,
+        (false, true) => Phase::Waiting,
+        (false, false) => Phase::Ready,
+    }))
+}
+
+fn upstream(row: &Row<'_>) -> Result<Option<Upstream>, Fault> {
+    let unsigned = |id: i64| u64::try_from(id).map_err(|_| Fault::Unreadable("an upstream id"));
+    let Some(lead_id) = row.get::<_, Option<i64>>("upstream_lead")? else { return Ok(None) };
+    let requester_id: Option<i64> = row.get("upstream_requester")?;
+    Ok(Some(Upstream {
+        lead_id: unsigned(lead_id)?,
+        requester_id: requester_id.map(unsigned).transpose()?,
+    }))
+}

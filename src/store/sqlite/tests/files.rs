@@ -1,0 +1,110 @@
+//! The files: whose they are, who may open them, what is in them.
+
+use rusqlite::Connection;
+use secrecy::SecretString;
+
+use super::*;
+use crate::lead::State;
+use crate::store::conformance::{self, at, form, phone};
+
+#[tokio::test]
+async fn a_closed_store_leaves_one_file_and_opens_again() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let event = form().phone(11).delivery("evt-1");
+    let lead = event.accepted(&store).await;
+    store.close().await;
+    assert!(folder.bytes("leads.db-wal").is_empty());
+
+    let store = folder.open();
+    form().phone(11).at(at(1)).merged(&store, lead).await;
+    assert_eq!(event.send(&store).await.1, Verdict::Repeated { id: lead });
+    drop(store);
+    folder.open();
+}
+
+#[tokio::test]
+async fn one_process_at_a_time() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let Err(StoreError::Unavailable(why)) = folder.try_open(&options()) else {
+        panic!("opened twice");
+    };
+    assert!(why.contains("in use"), "{why}");
+    form().phone(11).accepted(&store).await; // and the first one does not mind
+    store.close().await;
+    folder.open();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_reads_the_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("made/on the way/leads.db");
+    let store = Sqlite::open(&path, options()).unwrap();
+    form().phone(11).accepted(&store).await;
+    let mut files = 0;
+    for file in fs::read_dir(path.parent().unwrap()).unwrap() {
+        let mode = file.unwrap().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        files += 1;
+    }
+    assert_eq!(files, 4, "database, log, index of the log, lock");
+}
+
+#[tokio::test]
+async fn a_store_is_opened_with_the_secret_it_began_with() {
+    let with =
+        |secret: Option<&str>| Options { secret: secret.map(SecretString::from), ..options() };
+    for (first, other) in [(Some("one"), Some("two")), (Some("one"), None), (None, Some("one"))] {
+        let folder = Folder::new();
+        let store = folder.try_open(&with(first)).unwrap();
+        let lead = form().phone(11).accepted(&store).await;
+        drop(store);
+        let refused = folder.try_open(&with(other));
+        assert!(matches!(refused, Err(StoreError::Unavailable(why)) if why.contains("secret")));
+        let store = folder.try_open(&with(first)).unwrap();
+        form().phone(11).merged(&store, lead).await;
+    }
+}
+
+#[test]
+fn foreign_files_are_left_alone() {
+    let folder = Folder::new();
+    fs::write(folder.database(), "a text that somebody wrote, and no database".repeat(100))
+        .unwrap();
+    assert!(matches!(folder.try_open(&options()), Err(StoreError::Corrupt(_))));
+
+    let folder = Folder::new();
+    let db = Connection::open(folder.database()).unwrap();
+    db.execute_batch("CREATE TABLE theirs (x)").unwrap();
+    assert!(matches!(folder.try_open(&options()), Err(StoreError::Corrupt(_))));
+
+    let folder = Folder::new();
+    drop(folder.open());
+    let db = Connection::open(folder.database()).unwrap();
+    db.pragma_update(None, "user_version", 999).unwrap();
+    assert!(matches!(folder.try_open(&options()), Err(StoreError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn nothing_of_an_erased_person_stays_in_the_file() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let words = "Tôi muốn hỏi về căn hộ ".repeat(400); // long enough for pages of its own
+    let lead = form().phone(11).email("thu").says(&words).accepted(&store).await;
+    form().phone(12).accepted(&store).await;
+    let work = conformance::lease(&store, 1, at(1)).await;
+    conformance::settle(&store, &work[0], at(2), conformance::created(7)).await;
+    store.forget(vec![phone(11)], at(3)).await.unwrap();
+    assert_eq!(conformance::state(&store, lead).await, State::Erased);
+    store.close().await;
+
+    let file = folder.bytes("leads.db");
+    let holds = |text: &str| file.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    assert!(holds("+84900000012"), "the other one is there");
+    for trace in ["+84900000011", "thu@example.vn", "căn hộ"] {
+        assert!(!holds(trace), "{trace}");
+    }
+}
