@@ -8,8 +8,12 @@
 
 pub mod caresoft;
 pub mod config;
+mod credentials;
 mod http_client;
+pub mod intake;
 pub mod lead;
 pub mod normalise;
+mod problem;
 pub mod sandbox;
 pub mod store;
+pub mod telemetry;

@@ -1,0 +1,223 @@
+//! What a sender is told. The same whatever is known of a person: a stranger learns nothing.
+
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse};
+use serde::Serialize;
+use url::Url;
+
+use super::page;
+use crate::lead::SubmissionId;
+use crate::problem::{FieldError, Problem};
+
+/// Why a post was not taken. Nothing of it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// 400
+    Malformed(&'static str),
+    /// 401
+    Unauthorized,
+    /// 404
+    UnknownSource,
+    /// 405
+    Method,
+    /// 408
+    TooSlow,
+    /// 413
+    TooLong,
+    /// 415
+    ContentType(&'static str),
+    /// 422
+    Invalid(Vec<FieldError>),
+    /// 429
+    TooMany(Duration),
+    /// 503
+    Unavailable,
+}
+
+/// How long a sender is asked to wait when the store cannot take a submission.
+const UNAVAILABLE_RETRY: Duration = Duration::from_secs(5);
+
+impl Refusal {
+    /// The word for it in the metrics.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Unauthorized => "unauthorized",
+            Self::UnknownSource => "unknown_source",
+            Self::Method => "method",
+            Self::TooSlow => "too_slow",
+            Self::TooLong => "too_long",
+            Self::ContentType(_) => "content_type",
+            Self::Invalid(_) => "invalid",
+            Self::TooMany(_) => "limited",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Malformed(detail) => Problem::new(StatusCode::BAD_REQUEST, "malformed", *detail),
+            Self::Unauthorized => Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "the post could not be authenticated",
+            ),
+            Self::UnknownSource => {
+                Problem::new(StatusCode::NOT_FOUND, "unknown-source", "there is no such source")
+            }
+            Self::Method => Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "submissions are sent with POST",
+            ),
+            Self::TooSlow => Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "too-slow",
+                "the body did not arrive in time",
+            ),
+            Self::TooLong => Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too-long",
+                "the body is longer than this gateway takes",
+            ),
+            Self::ContentType(detail) => {
+                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", *detail)
+            }
+            Self::Invalid(errors) => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid-submission",
+                "neither a phone number nor an e-mail address could be used",
+            )
+            .with_errors(errors.clone()),
+            Self::TooMany(_) => Problem::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "too many posts; wait as long as Retry-After says",
+            ),
+            Self::Unavailable => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "the submission could not be stored; send it again",
+            ),
+        }
+    }
+
+    /// What a visitor can do about it, in Vietnamese and in English.
+    const fn to_a_visitor(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Invalid(_) => (
+                "Vui lòng kiểm tra lại số điện thoại hoặc email.",
+                "Please check the phone number or the e-mail address.",
+            ),
+            Self::TooMany(_) | Self::Unavailable | Self::TooSlow => (
+                "Hệ thống đang bận, vui lòng gửi lại sau giây lát.",
+                "We are busy right now. Please send the form again in a moment.",
+            ),
+            Self::TooLong => ("Nội dung quá dài.", "The form holds too much."),
+            _ => ("Biểu mẫu không gửi được.", "The form could not be sent."),
+        }
+    }
+
+    /// The answer: a problem document, or a page for a browser that posted a form.
+    pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
+        let mut response = self.problem().respond();
+        if wants_page(request) {
+            let (vietnamese, english) = self.to_a_visitor();
+            let page = BoxBody::new(page::refusal(vietnamese, english));
+            response = response.set_body(page);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(page::HTML));
+        }
+        let wait = match self {
+            Self::TooMany(wait) => Some(*wait),
+            Self::Unavailable => Some(UNAVAILABLE_RETRY),
+            _ => None,
+        };
+        if let Some(wait) = wait {
+            let seconds = wait.as_millis().div_ceil(1000).max(1).to_string();
+            if let Ok(value) = HeaderValue::from_str(&seconds) {
+                response.headers_mut().insert(RETRY_AFTER, value);
+            }
+        }
+        if *self == Self::Method {
+            let allowed = HeaderValue::from_static("POST, OPTIONS");
+            response.headers_mut().insert(actix_web::http::header::ALLOW, allowed);
+        }
+        response
+    }
+}
+
+/// The submission is durable: 202 with its ids, or a redirect for a browser that posted a form.
+pub fn accepted(
+    request: &HttpRequest,
+    ids: &[SubmissionId],
+    thank_you: Option<&Url>,
+) -> HttpResponse {
+    if wants_page(request) {
+        let thanks = thank_you.map_or(page::THANKS_PATH, Url::as_str);
+        return HttpResponse::SeeOther().insert_header((LOCATION, thanks)).finish();
+    }
+    HttpResponse::Accepted().json(Accepted { status: "accepted", ids })
+}
+
+#[derive(Serialize)]
+struct Accepted<'a> {
+    status: &'static str,
+    ids: &'a [SubmissionId],
+}
+
+/// Whether the sender is a browser that posted a form and shows the answer to a person: it likes
+/// HTML at least as well as JSON, and sent what forms send. Scripts ask for `*/*`.
+fn wants_page(request: &HttpRequest) -> bool {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let sent_json =
+        text(CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
+    let accept = text(ACCEPT).unwrap_or_default().to_ascii_lowercase();
+    let html = preference(&accept, "text/html");
+    !sent_json && html > 0.0 && html >= preference(&accept, "application/json")
+}
+
+/// The quality (0 to 1) that an `Accept` header gives to exactly this type.
+fn preference(accept: &str, wanted: &str) -> f32 {
+    let entries = accept.split(',').map(|entry| entry.split(';').map(str::trim));
+    let quality = |mut entry: std::iter::Map<_, _>| {
+        if entry.next() != Some(wanted) {
+            return None;
+        }
+        let quality = entry.find_map(|parameter: &str| parameter.strip_prefix("q="));
+        Some(quality.map_or(1.0, |quality| quality.parse().unwrap_or(0.0)))
+    };
+    entries.into_iter().find_map(quality).unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn only_a_browser_that_posted_a_form_is_shown_a_page() {
+        const FORM: &str = "application/x-www-form-urlencoded";
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        for (page, accept, content_type) in [
+            (true, browser, FORM),
+            (true, browser, "multipart/form-data; boundary=b"),
+            (true, "application/json;q=0.5, text/html;q=0.9", FORM),
+            (false, browser, "application/json"),
+            (false, "*/*", FORM),
+            (false, "", FORM),
+            (false, "application/json, text/html;q=0.1", FORM),
+            (false, "text/html;q=0", FORM),
+        ] {
+            let request = TestRequest::default()
+                .insert_header((ACCEPT, accept))
+                .insert_header((CONTENT_TYPE, content_type))
+                .to_http_request();
+            assert_eq!(wants_page(&request), page, "{accept} {content_type}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! From a request to a durable submission: guard → verify → decode → extract → normalise → admit
+//! → answer. The only room that knows the requests of platforms.
+
+pub mod answer;
+pub mod cors;
+pub mod decode;
+pub mod extract;
+pub mod guard;
+pub mod page;
+pub mod preset;
+mod receive;
+pub mod source;
+pub mod verify;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, guard as route_guard};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use ipnet::IpNet;
+
+use crate::config::Config;
+use crate::lead::Clock;
+use crate::problem::Problem;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+use guard::AddressLimiter;
+use source::{Source, SourceError};
+
+/// Everything that the public listener's handlers share.
+pub struct Intake {
+    sources: HashMap<String, Source>,
+    per_address: AddressLimiter,
+    trusted_proxies: Vec<IpNet>,
+    max_body_bytes: usize,
+    sample_form: bool,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+    /// An unreachable store fails every post; one line a second tells it as well as a thousand.
+    failure_log: DefaultDirectRateLimiter,
+}
+
+impl Intake {
+    /// Compiles the configured sources. With `sample_form` there is a form to try at `/`.
+    ///
+    /// # Errors
+    /// A source whose preset cannot be used.
+    pub fn new(
+        config: &Config,
+        sample_form: bool,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Result<Self, SourceError> {
+        let compile = |(id, source)| Ok((format!("{id}"), Source::compile(id, source, config)?));
+        Ok(Self {
+            sources: config.sources.iter().map(compile).collect::<Result<_, SourceError>>()?,
+            per_address: AddressLimiter::new(config.limits.per_ip),
+            trusted_proxies: config.server.trusted_proxies.clone(),
+            max_body_bytes: config.server.max_body_bytes,
+            sample_form,
+            store,
+            metrics,
+            clock,
+            failure_log: RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN)),
+        })
+    }
+
+    /// Lets go of what idle senders left behind. To be called now and then.
+    pub fn housekeep(&self) {
+        self.per_address.forget_idle();
+    }
+
+    /// The routes of the public listener.
+    pub fn routes(self: &Arc<Self>, routes: &mut ServiceConfig) {
+        routes
+            .app_data(web::Data::from(Arc::clone(self)))
+            .service(
+                web::resource("/in/{source}")
+                    .route(web::post().to(receive::post))
+                    .route(web::method(actix_web::http::Method::OPTIONS).to(receive::preflight))
+                    .default_service(web::to(receive::other_method)),
+            )
+            .service(
+                web::resource("/livez")
+                    .guard(route_guard::Any(route_guard::Get()).or(route_guard::Head()))
+                    .to(async || HttpResponse::Ok().body("ok")),
+            )
+            .route(page::THANKS_PATH, web::get().to(async || html(page::THANKS)))
+            .route("/", web::get().to(sample_form))
+            .default_service(web::to(async || not_found()));
+    }
+}
+
+async fn sample_form(intake: web::Data<Intake>, _request: HttpRequest) -> HttpResponse {
+    if intake.sample_form { html(page::SAMPLE_FORM) } else { not_found() }
+}
+
+fn html(page: &'static str) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(page::HTML)
+        .insert_header(("X-Content-Type-Options", "nosniff"))
+        .insert_header(("X-Frame-Options", "DENY"))
+        .body(page)
+}
+
+fn not_found() -> HttpResponse {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here").respond()
+}

@@ -1,0 +1,59 @@
+//! Errors as a client sees them: RFC 9457 `application/problem+json`.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::WWW_AUTHENTICATE;
+use serde::Serialize;
+
+/// One field of a submission that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// `phone`, `email`.
+    pub field: &'static str,
+    /// A word for programs: `missing`, `too_short`, ….
+    pub code: &'static str,
+    /// A sentence for people. Never holds what was sent.
+    pub message: String,
+}
+
+/// A problem document.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// A stable name of the kind of problem: `urn:leadgate:problem:NAME`.
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldError>,
+}
+
+impl Problem {
+    /// A problem named `name` (`unauthorized`), told in `detail`.
+    pub fn new(status: StatusCode, name: &str, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:leadgate:problem:{name}"),
+            title: status.canonical_reason().unwrap_or("Error"),
+            status: status.as_u16(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// The fields at fault.
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// The answer.
+    pub fn respond(&self) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = HttpResponse::build(status);
+        if status == StatusCode::UNAUTHORIZED {
+            response.insert_header((WWW_AUTHENTICATE, "Bearer")); // RFC 9110: a 401 says how
+        }
+        response.content_type("application/problem+json").json(self)
+    }
+}

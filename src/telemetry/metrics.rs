@@ -1,0 +1,286 @@
+//! Every metric, named once. Labels hold names from the configuration and words of ours, so their
+//! number is bounded and none is a person's.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::lead::{DestinationId, SourceId, State};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceOutcome {
+    source: String,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct BySource {
+    source: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Call {
+    destination: String,
+    call: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallOutcome {
+    destination: String,
+    call: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByDestination {
+    destination: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LaneState {
+    destination: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByState {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByStore {
+    store: &'static str,
+}
+
+type Seconds<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// Half a millisecond to 16 s, doubling: an fsync is near the lower end, CareSoft near the upper.
+fn request_seconds() -> Histogram {
+    Histogram::new((0..16).map(|step| 0.0005 * f64::from(1 << step)))
+}
+
+/// 50 ms to 15 h, times four: a lead takes a fraction of a second, or as long as an outage.
+fn lead_seconds() -> Histogram {
+    Histogram::new((0..11).map(|step| 0.05 * 4_f64.powi(step)))
+}
+
+/// The process's metrics. Cheap to update; made once and shared.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    submissions: Family<SourceOutcome, Counter>,
+    intake: Seconds<BySource>,
+    upstream_requests: Family<CallOutcome, Counter>,
+    upstream: Seconds<Call>,
+    speed_to_lead: Seconds<BySource>,
+    queue_depth: Family<ByDestination, Gauge>,
+    queue_oldest: Family<ByDestination, Gauge<f64, std::sync::atomic::AtomicU64>>,
+    lane_state: Family<LaneState, Gauge>,
+    records: Family<ByState, Gauge>,
+    residue: Gauge,
+    store_errors: Family<ByStore, Counter>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            submissions: Family::default(),
+            intake: Family::new_with_constructor(request_seconds),
+            upstream_requests: Family::default(),
+            upstream: Family::new_with_constructor(request_seconds),
+            speed_to_lead: Family::new_with_constructor(lead_seconds),
+            queue_depth: Family::default(),
+            queue_oldest: Family::default(),
+            lane_state: Family::default(),
+            records: Family::default(),
+            residue: Gauge::default(),
+            store_errors: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        // The encoder itself appends `_total` to the name of a counter.
+        let registry = &mut self.registry;
+        let each = |name: &str| format!("leadgate_{name}");
+        registry.register(
+            each("submissions"),
+            "Submissions by source and outcome, refused posts among them",
+            self.submissions.clone(),
+        );
+        registry.register(
+            each("intake_seconds"),
+            "From a post's first byte to its answer",
+            self.intake.clone(),
+        );
+        registry.register(
+            each("upstream_requests"),
+            "Requests to CareSoft by call and outcome",
+            self.upstream_requests.clone(),
+        );
+        registry.register(
+            each("upstream_seconds"),
+            "How long CareSoft took to answer",
+            self.upstream.clone(),
+        );
+        registry.register(
+            each("speed_to_lead_seconds"),
+            "From accepted to created",
+            self.speed_to_lead.clone(),
+        );
+        registry.register(
+            each("queue_depth"),
+            "Pending records of a lane",
+            self.queue_depth.clone(),
+        );
+        registry.register(
+            each("queue_oldest_seconds"),
+            "Age of a lane's oldest pending record",
+            self.queue_oldest.clone(),
+        );
+        registry.register(
+            each("lane_state"),
+            "1 for the state that a lane is in",
+            self.lane_state.clone(),
+        );
+        registry.register(
+            each("records"),
+            "Submissions in each state, since the store began",
+            self.records.clone(),
+        );
+        registry.register(
+            each("ledger_residue"),
+            "Accepted less the sum of the states: anything but 0 is a fault",
+            self.residue.clone(),
+        );
+        registry.register(
+            each("store_errors"),
+            "Calls that the store could not serve",
+            self.store_errors.clone(),
+        );
+    }
+
+    /// What became of a submission to `source`, or of a post that held none.
+    pub fn submission(&self, source: &SourceId, outcome: &'static str) {
+        let label = SourceOutcome { source: source.to_string(), outcome };
+        self.submissions.get_or_create(&label).inc();
+    }
+
+    /// A post to `source` was answered.
+    pub fn intake(&self, source: &SourceId, took: Duration) {
+        let label = BySource { source: source.to_string() };
+        self.intake.get_or_create(&label).observe(took.as_secs_f64());
+    }
+
+    /// A request to CareSoft ended.
+    pub fn upstream(
+        &self,
+        lane: &DestinationId,
+        call: &'static str,
+        outcome: &'static str,
+        took: Duration,
+    ) {
+        let destination = lane.to_string();
+        self.upstream
+            .get_or_create(&Call { destination: destination.clone(), call })
+            .observe(took.as_secs_f64());
+        self.upstream_requests.get_or_create(&CallOutcome { destination, call, outcome }).inc();
+    }
+
+    /// A lead was created upstream, `took` after it was accepted.
+    pub fn created(&self, source: &SourceId, took: Duration) {
+        self.speed_to_lead
+            .get_or_create(&BySource { source: source.to_string() })
+            .observe(took.as_secs_f64());
+    }
+
+    /// What waits in a lane.
+    pub fn queue(&self, lane: &DestinationId, depth: u64, oldest: Duration) {
+        let label = ByDestination { destination: lane.to_string() };
+        self.queue_depth.get_or_create(&label).set(i64::try_from(depth).unwrap_or(i64::MAX));
+        self.queue_oldest.get_or_create(&label).set(oldest.as_secs_f64());
+    }
+
+    /// The state that a lane is in, out of all that a lane can be in.
+    pub fn lane(&self, lane: &DestinationId, state: &'static str, all: &[&'static str]) {
+        for other in all {
+            let label = LaneState { destination: lane.to_string(), state: other };
+            self.lane_state.get_or_create(&label).set(i64::from(*other == state));
+        }
+    }
+
+    /// How many submissions are in `state`.
+    pub fn records(&self, state: State, count: u64) {
+        self.records
+            .get_or_create(&ByState { state: state.as_str() })
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// What the ledger is off by.
+    pub fn residue(&self, residue: i64) {
+        self.residue.set(residue);
+    }
+
+    /// A call that the store could not serve.
+    pub fn store_error(&self, store: &'static str) {
+        self.store_errors.get_or_create(&ByStore { store }).inc();
+    }
+
+    /// Everything, in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::with_capacity(16 * 1024);
+        if encode(&mut text, &self.registry).is_err() {
+            // Writing into a String cannot fail; say so in the text rather than panic.
+            let _ = writeln!(text, "# the metrics could not be written");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let metrics = Metrics::default();
+        let source: SourceId = "website".parse().unwrap();
+        let lane: DestinationId = "main".parse().unwrap();
+        metrics.submission(&source, "accepted");
+        metrics.intake(&source, Duration::from_millis(3));
+        metrics.upstream(&lane, "create_lead", "created", Duration::from_millis(200));
+        metrics.created(&source, Duration::from_millis(250));
+        metrics.queue(&lane, 7, Duration::from_secs(2));
+        metrics.lane(&lane, "open", &["open", "paused"]);
+        metrics.records(State::Created, 1);
+        metrics.store_error("sqlite");
+        let text = metrics.render();
+        for line in [
+            r#"leadgate_submissions_total{source="website",outcome="accepted"} 1"#,
+            r#"leadgate_intake_seconds_count{source="website"} 1"#,
+            r#"leadgate_upstream_requests_total{destination="main",call="create_lead",outcome="created"} 1"#,
+            r#"leadgate_upstream_seconds_count{destination="main",call="create_lead"} 1"#,
+            r#"leadgate_speed_to_lead_seconds_count{source="website"} 1"#,
+            r#"leadgate_queue_depth{destination="main"} 7"#,
+            r#"leadgate_queue_oldest_seconds{destination="main"} 2.0"#,
+            r#"leadgate_lane_state{destination="main",state="open"} 1"#,
+            r#"leadgate_lane_state{destination="main",state="paused"} 0"#,
+            r#"leadgate_records{state="created"} 1"#,
+            r#"leadgate_ledger_residue 0"#,
+            r#"leadgate_store_errors_total{store="sqlite"} 1"#,
+        ] {
+            assert!(text.lines().any(|found| found == line), "no line {line}\n{text}");
+        }
+    }
+}
