@@ -9,6 +9,7 @@
 pub mod caresoft;
 pub mod config;
 mod credentials;
+pub mod delivery;
 mod http_client;
 pub mod intake;
 pub mod lead;

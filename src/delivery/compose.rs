@@ -1,0 +1,270 @@
+//! What is sent for a lead: the destination's settings, its source's on top, templates filled.
+
+use std::collections::{BTreeMap, HashMap};
+
+use minijinja::value::Serde;
+use minijinja::{Environment, UndefinedBehavior, Value, context};
+
+use crate::caresoft::{CustomFieldValue, NewLead, cut};
+use crate::config::{
+    CustomField, Destination, FieldValue, LeadSettings, Marker, PhoneOutput, Source,
+};
+use crate::lead::{Lead, SourceId, SubmissionId};
+use crate::normalise::phone;
+use crate::store::Work;
+
+/// CareSoft docs, "Tạo mới Lead": the lengths of `subject` and `comment`, in characters.
+const SUBJECT_MAX: usize = 250;
+const COMMENT_MAX: usize = 5000;
+
+/// Steps that one template may take: a comment of 1000 answers takes some 20,000.
+const FUEL: u64 = 200_000;
+
+const SUBJECT: &str = "Lead {{ source }}: {{ name or phone or email }}";
+
+/// Message, every answer, the attribution: one per line.
+const COMMENT: &str = "\
+{% if message %}{{ message }}\n{% endif -%}
+{% for answer in answers %}{{ answer.label }}: {{ answer.value }}\n{% endfor -%}
+{% for name, value in utm|items %}utm_{{ name }}: {{ value }}\n{% endfor -%}
+{% for name, value in click_ids|items %}{{ name }}: {{ value }}\n{% endfor -%}
+{% if page_url %}page: {{ page_url }}\n{% endif -%}
+{% if referrer %}referrer: {{ referrer }}{% endif %}";
+
+/// Writes the requests of one lane.
+pub struct Composer {
+    templates: Environment<'static>,
+    /// The settings of each source, merged with the destination's.
+    settings: HashMap<SourceId, LeadSettings>,
+    /// For a record whose source is configured no more.
+    fallback: LeadSettings,
+    phone_output: PhoneOutput,
+    marker: Marker,
+}
+
+impl Composer {
+    /// Compiles every template of a destination and of its sources.
+    ///
+    /// # Errors
+    /// A template that is not well formed; `check` finds it first, with its line.
+    pub fn new<'a>(
+        destination: &Destination,
+        sources: impl IntoIterator<Item = (&'a SourceId, &'a Source)>,
+        phone_output: PhoneOutput,
+    ) -> Result<Self, minijinja::Error> {
+        let mut templates = Environment::new();
+        templates.set_undefined_behavior(UndefinedBehavior::Chainable);
+        templates.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
+        templates.set_fuel(Some(FUEL));
+        let settings: HashMap<_, _> = sources
+            .into_iter()
+            .map(|(id, source)| (id.clone(), merge(&source.lead, &destination.lead)))
+            .collect();
+        let built_in = [SUBJECT, COMMENT].map(str::to_owned);
+        let configured = settings.values().chain([&destination.lead]).flat_map(templates_of);
+        for text in configured.chain(built_in) {
+            // Each template is filed under its own text: the same text is compiled once.
+            templates.add_template_owned(text.clone(), text)?;
+        }
+        Ok(Self {
+            templates,
+            settings,
+            fallback: destination.lead.clone(),
+            phone_output,
+            marker: destination.marker,
+        })
+    }
+
+    /// The request for a lead.
+    pub fn compose(&self, work: &Work) -> NewLead {
+        let lead = &work.lead;
+        let settings = self.settings.get(&work.source).unwrap_or(&self.fallback);
+        let phone = lead.phone.as_ref().map(|number| phone::output(number, self.phone_output));
+        let fields = FormFields::new(lead);
+        let values = self.values(work, phone.as_deref(), &fields);
+        let render = |template: &Option<String>, otherwise: &str| {
+            template.as_deref().and_then(|text| self.render(text, &values)).or_else(|| {
+                if otherwise.is_empty() { None } else { self.render(otherwise, &values) }
+            })
+        };
+        let subject = render(&settings.subject, SUBJECT).unwrap_or_else(|| "Lead".to_owned());
+        let comment = render(&settings.comment, COMMENT);
+        let comment = comment.or_else(|| lead.message.clone()).unwrap_or_default();
+        let comment = with_oversize(comment.trim(), lead, phone.as_deref());
+        let (subject, comment) = self.mark(work.lease.id, &one_line(&subject), &comment);
+        let custom = settings.custom_fields.iter().flatten();
+        NewLead {
+            subject,
+            username: lead.name.as_deref().map(|name| cut(name, 250)),
+            phone,
+            email: lead.email.clone(),
+            service_id: settings.service_id,
+            group_id: settings.group_id,
+            assignee_id: settings.assignee_id,
+            lead_status_id: settings.lead_status_id,
+            lead_label: settings.lead_label.clone().unwrap_or_default(),
+            custom_fields: custom
+                .filter_map(|field| self.custom_field(field, &fields, &values))
+                .collect(),
+            comment: (!comment.is_empty()).then_some(comment),
+            estimated_closed_date: render(&settings.estimated_closed_date, ""),
+            ref_url: lead.ref_url.clone(),
+        }
+    }
+
+    /// What a template may speak of.
+    fn values(&self, work: &Work, phone: Option<&str>, fields: &FormFields) -> Value {
+        let lead = &work.lead;
+        context! {
+            id => work.lease.id.to_string(),
+            source => work.source.as_str(),
+            received_at => work.received_at.to_string(),
+            name => lead.name.as_deref(),
+            phone => phone,
+            email => lead.email.as_deref(),
+            message => lead.message.as_deref(),
+            ref_url => lead.ref_url.as_deref(),
+            page_url => lead.attribution.page_url.as_deref(),
+            referrer => lead.attribution.referrer.as_deref(),
+            utm => Serde(&lead.attribution.utm),
+            click_ids => Serde(&lead.attribution.click_ids),
+            answers => Serde(&lead.answers),
+            fields => Serde(&fields.0),
+        }
+    }
+
+    /// Adds the gateway's own reference, which is never cut.
+    fn mark(&self, id: SubmissionId, subject: &str, comment: &str) -> (String, String) {
+        match self.marker {
+            Marker::None => (cut(subject, SUBJECT_MAX), cut(comment, COMMENT_MAX)),
+            Marker::Subject => {
+                let marker = format!(" {}", subject_marker(id));
+                let room = SUBJECT_MAX - marker.chars().count();
+                (cut(subject, room) + &marker, cut(comment, COMMENT_MAX))
+            }
+            Marker::Comment => {
+                let marker = format!("\n{}", comment_marker(id));
+                let room = COMMENT_MAX - marker.chars().count();
+                let comment = cut(comment, room) + &marker;
+                (cut(subject, SUBJECT_MAX), comment.trim_start().to_owned())
+            }
+        }
+    }
+
+    fn custom_field(
+        &self,
+        field: &CustomField,
+        fields: &FormFields,
+        values: &Value,
+    ) -> Option<CustomFieldValue> {
+        let given = match &field.value {
+            FieldValue::From(name) => fields.0.get(name).cloned(),
+            FieldValue::Template(template) => self.render(template, values),
+        };
+        let given = given.map(|given| given.trim().to_owned()).filter(|given| !given.is_empty());
+        let named = given.as_ref().and_then(|given| field.values.get(given).cloned());
+        // Without a default, an unnamed value goes as it is.
+        let value = named.or_else(|| match (&field.default, field.values.is_empty()) {
+            (Some(default), false) => Some(default.clone()),
+            (default, _) => given.or_else(|| default.clone()),
+        })?;
+        Some(CustomFieldValue { id: field.id, value })
+    }
+
+    /// A template's text, when there is any. A template that fails at run time must not hold a
+    /// lead up: it counts as empty, and is told.
+    fn render(&self, template: &str, values: &Value) -> Option<String> {
+        let rendered = self.templates.get_template(template).and_then(|found| found.render(values));
+        match rendered {
+            Ok(text) => Some(text).filter(|text| !text.trim().is_empty()),
+            Err(error) => {
+                // The error's own text may quote values: its kind alone is told.
+                tracing::warn!(kind = ?error.kind(), line = error.line(), "a template failed");
+                None
+            }
+        }
+    }
+}
+
+/// The reference in a subject: short, since people read it. 40 of the id's random bits.
+pub fn subject_marker(id: SubmissionId) -> String {
+    let bytes = id.as_bytes();
+    let tail: String = bytes[11..].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("#lg{tail}")
+}
+
+/// The reference in a comment: the whole id, by which the ledger is searched.
+pub fn comment_marker(id: SubmissionId) -> String {
+    format!("leadgate:{id}")
+}
+
+/// A phone or an e-mail that CareSoft has no room for is never cut: it is told in the comment.
+fn with_oversize(comment: &str, lead: &Lead, phone: Option<&str>) -> String {
+    let candidate = NewLead {
+        phone: phone.map(str::to_owned),
+        email: lead.email.clone(),
+        ..NewLead::default()
+    };
+    let mut lines: Vec<_> = candidate
+        .oversize()
+        .into_iter()
+        .filter_map(|field| {
+            let value = if field == "phone" { phone } else { lead.email.as_deref() };
+            value.map(|value| format!("{field}: {value}"))
+        })
+        .collect();
+    lines.push(comment.to_owned());
+    lines.join("\n").trim().to_owned()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn merge(source: &LeadSettings, destination: &LeadSettings) -> LeadSettings {
+    let (source, destination) = (source.clone(), destination.clone());
+    LeadSettings {
+        service_id: source.service_id.or(destination.service_id),
+        group_id: source.group_id.or(destination.group_id),
+        assignee_id: source.assignee_id.or(destination.assignee_id),
+        lead_status_id: source.lead_status_id.or(destination.lead_status_id),
+        lead_label: source.lead_label.or(destination.lead_label),
+        subject: source.subject.or(destination.subject),
+        comment: source.comment.or(destination.comment),
+        estimated_closed_date: source.estimated_closed_date.or(destination.estimated_closed_date),
+        custom_fields: source.custom_fields.or(destination.custom_fields),
+    }
+}
+
+fn templates_of(settings: &LeadSettings) -> Vec<String> {
+    let fields = settings.custom_fields.iter().flatten();
+    let from_fields = fields.filter_map(|field| match &field.value {
+        FieldValue::Template(template) => Some(template.clone()),
+        FieldValue::From(_) => None,
+    });
+    [&settings.subject, &settings.comment, &settings.estimated_closed_date]
+        .into_iter()
+        .filter_map(Clone::clone)
+        .chain(from_fields)
+        .collect()
+}
+
+/// A lead's values by the names that the form gave them.
+struct FormFields(BTreeMap<String, String>);
+
+impl FormFields {
+    fn new(lead: &Lead) -> Self {
+        let mut fields = lead.fields.clone();
+        for (name, value) in &lead.attribution.utm {
+            fields.insert(format!("utm_{name}"), value.clone());
+        }
+        for (name, value) in &lead.attribution.click_ids {
+            fields.insert(name.clone(), value.clone());
+        }
+        for answer in &lead.answers {
+            let name = answer.key.as_ref().unwrap_or(&answer.label);
+            fields.insert(name.clone(), answer.value.clone());
+        }
+        Self(fields)
+    }
+}
