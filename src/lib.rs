@@ -6,8 +6,11 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod caresoft;
+pub mod cli;
 pub mod config;
+pub mod console;
 mod credentials;
 pub mod delivery;
 mod http_client;

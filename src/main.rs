@@ -1,3 +1,10 @@
-//! The `leadgate` binary.
+//! The `leadgate` binary: everything is in the library's `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    leadgate::cli::main()
+}

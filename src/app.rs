@@ -1,0 +1,363 @@
+//! Wires configuration → store → intake, delivery, console, and owns their start and their end.
+
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::web::ServiceConfig;
+use actix_web::{App as ActixApp, HttpServer};
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::caresoft::Client;
+use crate::config::{Config, Destination, StoreUrl};
+use crate::console::Console;
+use crate::delivery::{Composer, Lane};
+use crate::intake::Intake;
+use crate::intake::source::{Source, SourceError};
+use crate::lead::{Clock, DestinationId};
+use crate::store::sqlite::Sqlite;
+use crate::store::{self, Retention, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// A request's head must be here after this.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An idle connection is kept this long: longer than a browser's next click, shorter than what
+/// load balancers keep, so that they never send into a connection that just closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Connections that one listener holds at once, on each of its threads.
+const CONNECTIONS_MAX: usize = 10_000;
+
+/// How often leases are looked over; a lease that ran out waits no longer than this.
+const LEASE_LOOK: Duration = Duration::from_secs(2);
+
+/// How often idle senders and old records are let go.
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+
+/// Records that one sweep removes before others get their turn with the store.
+const SWEEP_BATCH: usize = 500;
+
+/// Sweeps in a row; the next housekeeping goes on. Together they remove more in a minute than
+/// CareSoft takes in an hour.
+const SWEEPS_MAX: usize = 200;
+
+/// Repeated deliveries are recognised for this long: the longest that a platform keeps trying.
+const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(72 * 3600);
+
+/// What an [`App`] is given besides its configuration.
+pub struct Surroundings {
+    /// Bound already, so that a test knows its port and a fault is told before anything starts.
+    /// Without one this process takes no submissions.
+    pub public: Option<TcpListener>,
+    /// Bound already.
+    pub admin: TcpListener,
+    /// The admin API's bearer token.
+    pub admin_token: SecretString,
+    /// Whether this process delivers what was accepted, by itself or by another one.
+    pub delivers: bool,
+    /// Whether there is a form to try at `/`.
+    pub sample_form: bool,
+    /// Where the time comes from.
+    pub clock: Clock,
+}
+
+/// The gateway, put together and not yet running.
+pub struct App {
+    store: Arc<dyn Store>,
+    intake: Arc<Intake>,
+    console: Arc<Console>,
+    retention: Retention,
+    surroundings: Surroundings,
+    grace: Duration,
+}
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A store that this version cannot use.
+    #[error("this version keeps submissions in SQLite only")]
+    UnsupportedStore,
+    /// A source that cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A destination that cannot be used.
+    #[error("destinations.{0}: {1}")]
+    Destination(DestinationId, String),
+    /// A fault of this program.
+    #[error("a lane ended by itself")]
+    LaneEnded,
+    /// A listener that does not work.
+    #[error("a listener failed: {0}")]
+    Listen(#[from] std::io::Error),
+}
+
+impl App {
+    /// Opens the store and puts everything together.
+    ///
+    /// # Errors
+    /// What does not fit or does not open.
+    pub fn build(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
+        let metrics = Arc::new(Metrics::default());
+        let clock = surroundings.clock.clone();
+        let store = open_store(config)?;
+        let intake = Arc::new(Intake::new(
+            config,
+            surroundings.sample_form,
+            Arc::clone(&store),
+            Arc::clone(&metrics),
+            clock.clone(),
+        )?);
+        let lanes = if surroundings.delivers {
+            lanes(config, &store, &metrics, &clock)?
+        } else {
+            Vec::new()
+        };
+        let console = Arc::new(Console {
+            token: surroundings.admin_token.clone(),
+            region: config.phone.default_region.clone(),
+            store: Arc::clone(&store),
+            lanes,
+            destinations: config.destinations.keys().cloned().collect(),
+            metrics,
+            clock,
+        });
+        Ok(Self {
+            store,
+            intake,
+            console,
+            retention: Retention(config.store.retention.clone()),
+            surroundings,
+            grace: config.server.shutdown_grace,
+        })
+    }
+
+    /// What this version cannot run of a configuration, without opening anything: key and
+    /// problem, all of them. The rest of what `check` says.
+    pub fn preflight(config: &Config) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        if let StoreUrl::Redis(_) = config.store.url {
+            problems.push(("store.url".to_owned(), StartError::UnsupportedStore.to_string()));
+        }
+        for (id, source) in &config.sources {
+            if let Err(error) = Source::compile(id, source, config) {
+                problems.push((format!("sources.{id}"), error.to_string()));
+            }
+        }
+        for (id, destination) in &config.destinations {
+            if let Err(error) = sender(config, id, destination) {
+                problems.push((format!("destinations.{id}"), error));
+            }
+        }
+        problems
+    }
+
+    /// Keys that are set and that this version does nothing with: key and what it means.
+    pub fn inert(config: &Config) -> Vec<(&'static str, &'static str)> {
+        let traces = config.log.otlp_endpoint.is_some();
+        let sources = || config.sources.values();
+        [
+            (traces, "log.otlp_endpoint", "no traces are sent"),
+            (
+                sources().any(|source| source.max_age.is_some()),
+                "sources.*.max_age",
+                "no preset checks a signature's age",
+            ),
+            (
+                sources().any(|source| source.api_base.is_some()),
+                "sources.*.api_base",
+                "no preset fetches anything",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(is_set, key, meaning)| is_set.then_some((key, meaning)))
+        .collect()
+    }
+
+    /// What the store says a 2xx is worth.
+    ///
+    /// # Errors
+    /// A store that does not answer.
+    pub async fn durability(&self) -> Result<&'static str, StoreError> {
+        Ok(self.store.health().await?.durability)
+    }
+
+    /// Runs until `shutdown` resolves; then stops accepting, finishes what is under way, all of it
+    /// within the grace, and closes the store.
+    ///
+    /// # Errors
+    /// A listener that does not work, or a lane that ended by a fault of this program.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self { store, intake, console, retention, surroundings, grace } = self;
+        let Surroundings { public, admin, clock, .. } = surroundings;
+        let (stop, stopping) = watch::channel(false);
+
+        let console_routes = Arc::clone(&console);
+        let admin = serve(admin, 1, grace, move |routes| console_routes.routes(routes))?;
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
+        let intake_routes = Arc::clone(&intake);
+        let public = public
+            .map(|public| serve(public, threads, grace, move |routes| intake_routes.routes(routes)))
+            .transpose()?;
+        let mut lanes = JoinSet::new();
+        for lane in &console.lanes {
+            lanes.spawn(Arc::clone(lane).run(stopping.clone()));
+        }
+        let housekeeping =
+            tokio::spawn(housekeep(Arc::clone(&store), intake, retention, clock, stopping));
+
+        let is_whole = tokio::select! {
+            () = shutdown => true,
+            // Lanes end when they are told to. One that ended before leaves its leads lying.
+            Some(_) = lanes.join_next() => false,
+        };
+        tracing::info!("stopping: no more submissions are taken");
+        let _ = stop.send(true);
+        let finish = async {
+            let public = async {
+                if let Some(public) = public {
+                    public.stop(true).await;
+                }
+            };
+            let lanes = async { while lanes.join_next().await.is_some() {} };
+            tokio::join!(public, lanes);
+            let _ = housekeeping.await;
+        };
+        if tokio::time::timeout(grace, finish).await.is_err() {
+            tracing::warn!(
+                "the grace is over: what was under way is looked over at the next start"
+            );
+        }
+        admin.stop(false).await;
+        store.close().await;
+        tracing::info!("stopped");
+        if is_whole { Ok(()) } else { Err(StartError::LaneEnded) }
+    }
+}
+
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+    let options = store::Options {
+        dedup_window: config.dedup.window,
+        idempotency_window: IDEMPOTENCY_WINDOW,
+        secret: config.store.secret.clone(),
+    };
+    match &config.store.url {
+        StoreUrl::Sqlite(path) => Ok(Arc::new(Sqlite::open(path, options)?)),
+        StoreUrl::Redis(_) => Err(StartError::UnsupportedStore),
+    }
+}
+
+fn lanes(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    metrics: &Arc<Metrics>,
+    clock: &Clock,
+) -> Result<Vec<Arc<Lane>>, StartError> {
+    let lane = |(id, destination): (&DestinationId, &Destination)| {
+        let (client, composer) = sender(config, id, destination)
+            .map_err(|error| StartError::Destination(id.clone(), error))?;
+        Ok(Arc::new(Lane::new(
+            id.clone(),
+            destination,
+            client,
+            composer,
+            Arc::clone(store),
+            Arc::clone(metrics),
+            clock.clone(),
+        )))
+    };
+    config.destinations.iter().map(lane).collect()
+}
+
+/// What one destination's lane sends with, or why it cannot.
+fn sender(
+    config: &Config,
+    id: &DestinationId,
+    destination: &Destination,
+) -> Result<(Client, Composer), String> {
+    let client = Client::new(destination).map_err(|error| error.to_string())?;
+    let sources = config.sources.iter().filter(|(_, source)| source.destination == *id);
+    let composer = Composer::new(destination, sources, config.phone.output)
+        .map_err(|error| error.to_string())?;
+    Ok((client, composer))
+}
+
+/// A listener at work, and the task that drives it.
+struct Running {
+    handle: ServerHandle,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// Stops accepting; waits for what is under way when asked to.
+    async fn stop(self, graceful: bool) {
+        self.handle.stop(graceful).await;
+        if let Ok(Err(error)) = self.task.await {
+            tracing::error!(%error, "a listener ended badly");
+        }
+    }
+}
+
+fn serve(
+    listener: TcpListener,
+    threads: usize,
+    grace: Duration,
+    routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> std::io::Result<Running> {
+    let server: Server = HttpServer::new(move || ActixApp::new().configure(routes.clone()))
+        .workers(threads)
+        .max_connections(CONNECTIONS_MAX)
+        .client_request_timeout(HEADER_TIMEOUT)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(grace.as_secs().max(1))
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    Ok(Running { handle: server.handle(), task: tokio::spawn(server) })
+}
+
+/// What has to be looked after now and then.
+async fn housekeep(
+    store: Arc<dyn Store>,
+    intake: Arc<Intake>,
+    retention: Retention,
+    clock: Clock,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut leases = tokio::time::interval(LEASE_LOOK);
+    let mut sweeps = tokio::time::interval(HOUSEKEEPING);
+    loop {
+        let done = tokio::select! {
+            biased;
+            () = async { let _ = stopping.wait_for(|stop| *stop).await; } => return,
+            _ = leases.tick() => store.expire_leases(clock.now()).await.map(|expired| {
+                if expired > 0 {
+                    tracing::warn!(expired, "leases ran out: their leads may have been sent");
+                }
+            }),
+            _ = sweeps.tick() => {
+                intake.housekeep();
+                sweep(&*store, &retention, &clock).await
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "housekeeping failed");
+        }
+    }
+}
+
+async fn sweep(store: &dyn Store, retention: &Retention, clock: &Clock) -> Result<(), StoreError> {
+    for _ in 0..SWEEPS_MAX {
+        if store.sweep(clock.now(), retention, SWEEP_BATCH).await? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}

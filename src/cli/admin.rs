@@ -1,0 +1,89 @@
+//! The admin API of a running gateway, as the commands reach it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use url::Url;
+
+use super::{Failed, Invocation};
+use crate::config::{self, Config, StoreUrl};
+
+/// A local API answers at once, or something is wrong.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where `serve` leaves the token that it made up, when the configuration names none.
+pub(super) fn token_file(config: &Config) -> Option<PathBuf> {
+    match &config.store.url {
+        StoreUrl::Sqlite(path) => Some(path.with_file_name("admin.token")),
+        StoreUrl::Redis(_) => None,
+    }
+}
+
+/// The admin API of the gateway that this configuration describes.
+pub(super) struct AdminApi {
+    http: reqwest::Client,
+    base: Url,
+    token: SecretString,
+}
+
+impl AdminApi {
+    /// Finds the gateway and its token.
+    pub(super) fn of(invocation: &Invocation) -> Result<Self, Failed> {
+        let config = invocation.configuration_or_zero_setup()?;
+        let token = match (&config.admin.token, token_file(&config)) {
+            (Some(token), _) => token.clone(),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(&file).with_context(|| {
+                    format!("no admin.token is configured, and {} cannot be read; is the gateway running in this folder?", file.display())
+                })?;
+                SecretString::from(text.trim())
+            }
+            (None, None) => {
+                return Err(Failed::Usage("set admin.token in the configuration".to_owned()));
+            }
+        };
+        let base = Url::parse(&format!("http://{}", config.server.admin_listen))
+            .context("server.admin_listen is no address")?;
+        Ok(Self { http: http_client()?, base, token })
+    }
+
+    /// `GET` of a path with a query; the answer's JSON.
+    pub(super) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+        let url = self.base.join(path)?;
+        let request = self.http.get(url).query(query).bearer_auth(self.token.expose_secret());
+        let response = request.send().await.map_err(|error| {
+            let what = if error.is_connect() { "nothing listens there" } else { "no answer" };
+            anyhow!("the gateway's admin API at {}: {what}; is it running?", self.base)
+        })?;
+        let status = response.status();
+        let body: Value = response.json().await.context("the admin API's answer is no JSON")?;
+        if !status.is_success() {
+            let detail = body["detail"].as_str().unwrap_or("no detail");
+            bail!("the admin API answered {status}: {detail}");
+        }
+        Ok(body)
+    }
+}
+
+/// A client for addresses of our own.
+pub(super) fn http_client() -> anyhow::Result<reqwest::Client> {
+    crate::http_client::builder()?
+        .timeout(TIMEOUT)
+        .build()
+        .context("the HTTP client could not be made")
+}
+
+impl Invocation {
+    /// The configuration, or what `serve` would run without one.
+    pub(super) fn configuration_or_zero_setup(&self) -> Result<Config, Failed> {
+        if let Some(loaded) = self.configured()? {
+            return Ok(loaded.config);
+        }
+        let nowhere = Url::parse("http://127.0.0.1:8082").context("a URL")?;
+        let no_token = SecretString::from("none");
+        Ok(config::zero_setup(&nowhere, &no_token, &config::ProcessEnvironment)?)
+    }
+}

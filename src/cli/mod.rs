@@ -1,0 +1,175 @@
+//! The command line, read as a list: parse, load the configuration, dispatch.
+//!
+//! Exit codes: 0 done, 1 failed, 2 bad usage or configuration.
+
+#![expect(clippy::print_stdout, reason = "this room speaks to people")]
+
+mod admin;
+mod check;
+mod leads;
+mod sandbox;
+mod send;
+mod serve;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::App;
+use crate::config::{Environment, Fault, Faults, Loaded, ProcessEnvironment};
+use crate::intake::preset;
+
+/// A webhook-to-lead gateway: forms and ad platforms in, exactly one CareSoft lead out.
+#[derive(Debug, Parser)]
+#[command(name = "leadgate", version)]
+struct Arguments {
+    /// The configuration file [default: $LEADGATE_CONFIG, else config/leadgate.toml if present,
+    /// else a sandbox that needs none]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Answer in JSON, for machines
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(serve::Serve),
+    /// Validate the configuration: every fault with file, line and key
+    Check,
+    /// Run the built-in CareSoft simulator alone
+    Sandbox(sandbox::Sandbox),
+    /// Post a sample to a source
+    Send(send::Send),
+    /// Look at the ledger of a running gateway
+    Leads(leads::Leads),
+}
+
+/// Why a command did not do what it was asked.
+enum Failed {
+    /// Exit code 1.
+    Doing(anyhow::Error),
+    /// Exit code 2.
+    Configuration(Faults),
+    /// Exit code 2.
+    Usage(String),
+    /// Exit code 2; what is wrong was told already.
+    Told,
+}
+
+impl From<anyhow::Error> for Failed {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Doing(error)
+    }
+}
+
+impl From<Faults> for Failed {
+    fn from(faults: Faults) -> Self {
+        Self::Configuration(faults)
+    }
+}
+
+/// What every command is given.
+struct Invocation {
+    config: Option<PathBuf>,
+    json: bool,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse(); // clap answers bad usage with exit code 2 itself
+    let invocation = Invocation { config: arguments.config, json: arguments.json };
+    let done = match arguments.command {
+        Command::Serve(serve) => serve.run(&invocation),
+        Command::Check => check::run(&invocation),
+        Command::Sandbox(sandbox) => sandbox.run(&invocation),
+        Command::Send(send) => send.run(&invocation),
+        Command::Leads(leads) => leads.run(&invocation),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Doing(error)) => {
+            eprintln!("leadgate: {error:#}");
+            ExitCode::FAILURE
+        }
+        Err(Failed::Configuration(faults)) => {
+            eprintln!("{faults}");
+            ExitCode::from(2)
+        }
+        Err(Failed::Told) => ExitCode::from(2),
+        Err(Failed::Usage(problem)) => {
+            eprintln!("leadgate: {problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The file that a command's configuration is in, when there is any.
+const DEFAULT_FILE: &str = "config/leadgate.toml";
+
+impl Invocation {
+    /// The configuration file: named, or where one is looked for.
+    fn config_file(&self) -> Option<PathBuf> {
+        let named = self.config.clone();
+        named
+            .or_else(|| ProcessEnvironment.get("LEADGATE_CONFIG").map(PathBuf::from))
+            .or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.is_file()))
+    }
+
+    /// The configuration, when there is a file; `None` asks for zero setup. It is one that this
+    /// version can run.
+    fn configured(&self) -> Result<Option<Loaded>, Failed> {
+        let Some(file) = self.config_file() else { return Ok(None) };
+        let presets = preset::built_in_names();
+        let mut loaded = crate::config::load(&file, &ProcessEnvironment, &presets)?;
+        let fault = |key: String, problem: String| Fault {
+            file: file.display().to_string(),
+            line: None,
+            column: None,
+            key,
+            problem,
+            advice: String::new(),
+        };
+        let inert = App::inert(&loaded.config).into_iter().map(|(key, meaning)| {
+            fault(key.to_owned(), format!("this version does nothing with it: {meaning}"))
+        });
+        loaded.warnings.extend(inert);
+        let unable = App::preflight(&loaded.config).into_iter();
+        let unable: Vec<_> = unable.map(|(key, problem)| fault(key, problem)).collect();
+        if unable.is_empty() { Ok(Some(loaded)) } else { Err(Faults(unable).into()) }
+    }
+}
+
+/// A runtime for a command that does a few requests.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn config_is_accepted_before_and_after_the_command() {
+        for arguments in
+            [["leadgate", "--config", "x", "check"], ["leadgate", "check", "--config", "x"]]
+        {
+            let parsed = Arguments::try_parse_from(arguments).unwrap();
+            assert_eq!(parsed.config, Some(PathBuf::from("x")));
+        }
+    }
+}

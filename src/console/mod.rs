@@ -1,0 +1,78 @@
+//! What the operator sees: health, metrics, and the ledger through the admin API.
+
+mod health;
+mod leads;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::HttpRequest;
+use actix_web::http::StatusCode;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpResponse, Resource, guard};
+use secrecy::SecretString;
+
+use crate::credentials::{bearer, equal};
+use crate::delivery::Lane;
+use crate::lead::{Clock, DestinationId};
+use crate::problem::Problem;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// Everything that the admin listener's handlers share.
+pub struct Console {
+    /// Compared in constant time with what a request presents.
+    pub token: SecretString,
+    /// The region of a phone number in a search without a country code.
+    pub region: String,
+    /// The ledger.
+    pub store: Arc<dyn Store>,
+    /// The lanes of this process.
+    pub lanes: Vec<Arc<Lane>>,
+    /// Every destination, whether this process delivers to it or not.
+    pub destinations: Vec<DestinationId>,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    /// For ages.
+    pub clock: Clock,
+}
+
+impl Console {
+    /// The routes of the admin listener.
+    pub fn routes(self: &Arc<Self>, routes: &mut ServiceConfig) {
+        routes
+            .app_data(web::Data::from(Arc::clone(self)))
+            .service(probe("/livez").to(async || HttpResponse::Ok().body("ok")))
+            .service(probe("/readyz").to(health::readyz))
+            .service(probe("/metrics").to(health::metrics))
+            .route("/api/leads", web::get().to(leads::list))
+            .route("/api/leads/{id}", web::get().to(leads::show))
+            .default_service(web::to(async || {
+                Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here").respond()
+            }));
+    }
+
+    /// Refuses a request that does not bear the admin token.
+    fn authorise(&self, request: &HttpRequest) -> Result<(), Problem> {
+        if bearer(request).is_some_and(|token| equal(&token, &self.token)) {
+            return Ok(());
+        }
+        let detail = "send the admin token as Authorization: Bearer";
+        Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail))
+    }
+
+    fn lane_states(&self) -> BTreeMap<&str, &'static str> {
+        self.lanes.iter().map(|lane| (lane.id().as_str(), lane.state())).collect()
+    }
+}
+
+/// A page for machines: `GET`, and `HEAD` as some probes do.
+fn probe(path: &str) -> Resource {
+    web::resource(path).guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+fn store_problem(error: &StoreError) -> Problem {
+    tracing::error!(%error, "the store did not answer the admin API");
+    let detail = "the store does not answer; try again in a moment";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+}
