@@ -1,0 +1,263 @@
+//! What is sent to CareSoft, and what each kind of answer leads to.
+
+use std::time::Duration;
+
+use leadgate::sandbox::{Fault, FaultKind, Options, Route};
+use serde_json::{Value, json};
+
+use crate::gateway::{CareSoft, Gateway, eventually};
+
+#[tokio::test]
+async fn a_lead_carries_the_settings_of_its_destination_and_source() {
+    let caresoft = CareSoft::start(Options::default());
+    let extra = r#"
+[sources.website.lead]
+group_id = 12153
+lead_label = [10, 11]
+lead_status_id = 558
+subject = "{{ source }} {{ utm.campaign }}: {{ fields.loai }}"
+custom_fields = [
+  { id = 5159, from = "thanh_pho" },
+  { id = 6068, from = "loai", values = { "mua" = "106902" }, default = "106903" },
+  { id = 7001, template = "{{ utm.source }}/{{ utm.campaign }}" },
+]
+"#;
+    let gateway = Gateway::start(&caresoft, extra);
+    let id = gateway
+        .submit(json!({
+            "name": "Nguyễn Văn Thử", "phone": "+84 900 000 001", "email": "thu@example.vn",
+            "message": "xin gọi lại", "loai": "mua", "thanh_pho": "Huế",
+            "utm_source": "fb", "utm_campaign": "tet",
+        }))
+        .await;
+    gateway.settled(&id, &["created"]).await;
+    let comment = format!(
+        "xin gọi lại\nloai: mua\nthanh_pho: Huế\nutm_campaign: tet\nutm_source: fb\nleadgate:{id}"
+    );
+    let expected = json!({
+        "subject": "website tet: mua", "username": "Nguyễn Văn Thử", "phone": "0900000001",
+        "email": "thu@example.vn", "service_id": 1244, "group_id": 12153, "lead_status_id": 558,
+        "lead_label": [10, 11], "comment": comment,
+        "custom_fields": [
+            {"id": 5159, "value": "Huế"}, {"id": 6068, "value": "106902"}, {"id": 7001, "value": "fb/tet"},
+        ],
+        "ref_url": "https://leads.example.vn/in/website?utm_campaign=tet&utm_source=fb",
+    });
+    assert_eq!(caresoft.leads_of("0900000001")[0].received, expected, "only keys with a value");
+    gateway.stop().await;
+}
+
+/// A custom field is fed by the name that the form knows, with what the person typed.
+#[tokio::test]
+async fn custom_fields_take_any_field_of_the_form_as_it_came() {
+    let caresoft = CareSoft::start(Options::default());
+    let extra = r#"
+[sources.website.lead]
+custom_fields = [
+  { id = 5159, from = "so_dien_thoai" },
+  { id = 7001, from = "zalo" },
+  { id = 6068, from = "utmSource" },
+]
+"#;
+    let gateway = Gateway::start(&caresoft, extra);
+    let body = json!({"so_dien_thoai": "0900 000 001", "zalo": "0900 000 002", "utmSource": "fb"});
+    let id = gateway.submit(body).await;
+    gateway.settled(&id, &["created"]).await;
+    let lead = caresoft.leads_of("0900000001").remove(0);
+    let expected = json!([
+        {"id": 5159, "value": "0900 000 001"},
+        {"id": 7001, "value": "0900 000 002"},
+        {"id": 6068, "value": "fb"},
+    ]);
+    assert_eq!(lead.received["custom_fields"], expected);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn long_texts_are_cut_at_a_character_and_keep_the_reference() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start(&caresoft, "");
+    let (name, message) = ("Thử ".repeat(200), "đ".repeat(6000));
+    let id = gateway.submit(json!({"name": name, "phone": "0900000001", "message": message})).await;
+    gateway.settled(&id, &["created"]).await;
+    let lead = caresoft.leads_of("0900000001").remove(0);
+    let text = |key: &str| lead.received[key].as_str().expect("text").to_owned();
+    let comment = text("comment");
+    assert_eq!(comment.chars().count(), 5000);
+    assert!(comment.ends_with(&format!("đ…\nleadgate:{id}")), "cut before the reference");
+    for key in ["subject", "username"] {
+        assert_eq!(text(key).chars().count(), 250, "{key}");
+        assert!(text(key).ends_with('…'), "{key}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn phones_are_sent_as_configured() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start_with(&caresoft, "", |config| {
+        config.phone.output = leadgate::config::PhoneOutput::E164;
+    });
+    let id = gateway.submit(json!({"phone": "0900000001"})).await;
+    gateway.settled(&id, &["created"]).await;
+    assert_eq!(caresoft.leads_of("+84900000001").len(), 1);
+    gateway.stop().await;
+}
+
+/// Every way an answer can be lost or garbled after CareSoft may have made the lead.
+#[tokio::test]
+async fn invariant_4_an_answer_lost_after_commit_is_unknown_and_not_a_second_create() {
+    for kind in [
+        FaultKind::CommitNoAnswer,
+        FaultKind::CommitReset,
+        FaultKind::Commit500,
+        FaultKind::Commit502,
+        FaultKind::CommitEmpty,
+        FaultKind::CommitCutJson,
+        FaultKind::CommitWithoutId,
+        FaultKind::NoAnswer,
+        FaultKind::Error500,
+    ] {
+        let caresoft = CareSoft::start(Options::default());
+        caresoft.sandbox.inject(Fault::once(Route::CreateLead, kind));
+        let gateway = Gateway::start(&caresoft, "");
+        let id = gateway.submit(json!({"phone": "0900000001"})).await;
+        let record = gateway.settled(&id, &["unknown", "created", "dead"]).await;
+        assert_eq!(record["state"], "unknown", "{kind}");
+        assert!(record["reason"].is_string(), "{kind}");
+        // A lead behind it has gone out, so the lane had every occasion to send this one again.
+        let next = gateway.submit(json!({"phone": "0900000002"})).await;
+        gateway.settled(&next, &["created"]).await;
+        let creates =
+            caresoft.sandbox.log().iter().filter(|entry| entry.route == Route::CreateLead).count();
+        assert_eq!(creates, 2, "{kind}: one request for each person");
+        assert!(caresoft.leads_of("0900000001").len() <= 1, "{kind}");
+        gateway.assert_ledger_sums().await;
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn invariant_3_a_refused_lead_frees_its_claim() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start_with(&caresoft, "", |config| {
+        // A service that CareSoft does not know: it refuses the lead for good.
+        let main = config.destinations.values_mut().next().expect("a destination");
+        main.lead.service_id = Some(999_999);
+    });
+    let first = gateway.submit(json!({"phone": "0900000001"})).await;
+    let record = gateway.settled(&first, &["dead", "created"]).await;
+    assert_eq!(record["state"], "dead");
+    assert!(
+        record["reason"].as_str().unwrap().contains("service_id not found"),
+        "CareSoft's words"
+    );
+    let second = gateway.submit(json!({"phone": "0900000001"})).await;
+    let record = gateway.settled(&second, &["dead", "merged"]).await;
+    assert_eq!(record["duplicate_of"], json!(null), "the claim was free again");
+    gateway.assert_ledger_sums().await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_429_stops_the_lane_spends_no_attempt_and_one_probe_resumes_it() {
+    let caresoft = CareSoft::start(Options::default());
+    caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::TooManyRequests));
+    let gateway = Gateway::start(&caresoft, "");
+    let ids = [1, 2, 3].map(|number| json!({"phone": format!("090000000{number}")}));
+    for body in ids {
+        let id = gateway.submit(body).await;
+        gateway.settled(&id, &["created"]).await;
+    }
+    assert_eq!(caresoft.sandbox.longest_run_of_429(), 1);
+    let log = caresoft.sandbox.log();
+    let refused = log.iter().position(|entry| entry.status == Some(429)).expect("a 429");
+    let pause = log[refused + 1].arrived.duration_since(log[refused].arrived);
+    assert!(pause >= Duration::from_millis(900), "silence after a 429: {pause:?}");
+    gateway.assert_ledger_sums().await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_lockout_is_silence_and_no_lead_dies_of_it() {
+    let caresoft = CareSoft::start(Options::default());
+    caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::LockOut));
+    let gateway = Gateway::start(&caresoft, "");
+    let id = gateway.submit(json!({"phone": "0900000001"})).await;
+    eventually("the lane is locked out", || async {
+        gateway
+            .metrics()
+            .await
+            .contains(r#"leadgate_lane_state{destination="main",state="locked_out"} 1"#)
+            .then_some(())
+    })
+    .await;
+    let later = gateway.submit(json!({"phone": "0900000002"})).await;
+    assert_eq!(gateway.record(&later).await["state"], "pending");
+    assert_eq!(gateway.record(&id).await["state"], "pending");
+    gateway.stop().await; // every task had its chance to send
+    assert_eq!(caresoft.sandbox.requests_during_lockout(), 0);
+    assert_eq!(caresoft.sandbox.log().len(), 1);
+}
+
+#[tokio::test]
+async fn a_revoked_token_stops_the_lane_and_leads_wait() {
+    let caresoft = CareSoft::start(Options::default());
+    caresoft.sandbox.swap_token("another");
+    let gateway = Gateway::start(&caresoft, "");
+    let id = gateway.submit(json!({"phone": "0900000001"})).await;
+    eventually("the lane is stopped", || async {
+        gateway.metrics().await.contains(r#"state="misconfigured"} 1"#).then_some(())
+    })
+    .await;
+    let record = gateway.settled(&id, &["pending"]).await;
+    assert!(record["history"].to_string().contains("401"), "{record}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_surely_not_sent_is_tried_again() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start_with(&caresoft, "", |config| {
+        let main = config.destinations.values_mut().next().expect("a destination");
+        // Nothing listens on port 9 of loopback: the connection is refused.
+        main.base_url = "http://127.0.0.1:9".parse().expect("a URL");
+        main.breaker.failures = 1000;
+    });
+    let id = gateway.submit(json!({"phone": "0900000001"})).await;
+    let record = eventually("two attempts", || async {
+        let record = gateway.record(&id).await;
+        (record["history"].as_array()?.len() >= 3).then_some(record)
+    })
+    .await;
+    assert_eq!(record["state"], "pending");
+    let history: &Vec<Value> = record["history"].as_array().unwrap();
+    assert!(history[1..].iter().all(|event| event["outcome"] == "retry"), "{record}");
+    gateway.assert_ledger_sums().await;
+    gateway.stop().await;
+}
+
+/// The law itself, never more than the rate in any sliding second, is proven on the pacer in
+/// `delivery/gate.rs`, by its own clock. Here requests are counted as they arrive, and a busy
+/// machine may hold some back and let them arrive together: so the pace is set below what the
+/// simulator takes, and what is asserted is that CareSoft never had a reason to refuse.
+#[tokio::test]
+async fn invariant_6_caresoft_sees_no_more_than_it_takes() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start_with(&caresoft, "", |config| {
+        let main = config.destinations.values_mut().next().expect("a destination");
+        main.rate.per_second = 12.try_into().expect("not zero");
+    });
+    let mut ids = Vec::new();
+    for number in 0..40 {
+        ids.push(gateway.submit(json!({"phone": format!("09000000{number:02}")})).await);
+    }
+    for id in &ids {
+        gateway.settled(id, &["created"]).await;
+    }
+    assert_eq!(caresoft.sandbox.leads().len(), 40);
+    let most = caresoft.sandbox.max_in_any_second();
+    assert!(most <= 15, "{most} in one second");
+    assert!(caresoft.sandbox.log().iter().all(|entry| entry.status != Some(429)));
+    gateway.stop().await;
+}

@@ -1,0 +1,14 @@
+//! End-to-end tests: the gateway and the CareSoft simulator over real sockets, and the real binary.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod admin;
+mod attribution;
+mod binary;
+mod delivery;
+mod fixtures;
+mod gateway;
+mod intake;
+mod invariants;
+mod served;
+mod survival;
