@@ -147,7 +147,11 @@ pub async fn body(
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+
+    use actix_web::FromRequest;
     use actix_web::test::TestRequest;
+    use futures_util::Stream;
 
     use super::*;
 
@@ -159,6 +163,19 @@ mod tests {
             request = request.insert_header(("X-Forwarded-For", line));
         }
         client_address(&request.to_http_request(), &trusted).to_string()
+    }
+
+    /// With the clock paused, half a minute takes no time.
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_given_up() {
+        let mut stalled = actix_web::dev::Payload::Stream {
+            payload: Box::pin(futures_util::stream::pending()) as Pin<Box<dyn Stream<Item = _>>>,
+        };
+        let request = TestRequest::default().to_http_request();
+        let mut payload = Payload::from_request(&request, &mut stalled).await.unwrap();
+        let before = tokio::time::Instant::now();
+        assert_eq!(body(&request, &mut payload, 1000).await, Err(Unread::TooSlow));
+        assert_eq!(before.elapsed(), BODY_TIMEOUT);
     }
 
     #[test]

@@ -67,7 +67,7 @@ macro_rules! conformance {
                 a_delivery_is_forgotten_after_its_window, deliveries_are_known_within_a_source,
                 destinations_do_not_share_persons, quarantined_and_test_are_kept_and_never_sent,
                 admitting_wakes_a_lane;
-            queue: fresh_ones_come_first_and_in_order, later_ones_get_one_place_in_four,
+            queue: invariant_7_fresh_ones_come_first_and_in_order, invariant_7_later_ones_get_one_place_in_four,
                 a_retry_waits_until_it_is_due, a_postponed_one_keeps_its_place,
                 retries_spend_attempts_and_postponing_does_not, an_old_fence_is_refused,
                 a_settled_lease_is_over, created_says_what_caresoft_calls_it,

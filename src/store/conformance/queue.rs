@@ -17,7 +17,7 @@ fn ids(work: &[Work]) -> Vec<SubmissionId> {
     work.iter().map(|work| work.lease.id).collect()
 }
 
-pub(crate) async fn fresh_ones_come_first_and_in_order(store: &dyn Store) {
+pub(crate) async fn invariant_7_fresh_ones_come_first_and_in_order(store: &dyn Store) {
     let waiting = fresh(store, 3).await;
     let retried = lease_one(store, waiting[0], at(5)).await;
     settle(store, &retried, at(5), Outcome::Retry { due: at(5) }).await;
@@ -33,7 +33,7 @@ pub(crate) async fn fresh_ones_come_first_and_in_order(store: &dyn Store) {
     assert!(lease(store, 10, at(7)).await.is_empty(), "what is leased is not leased again");
 }
 
-pub(crate) async fn later_ones_get_one_place_in_four(store: &dyn Store) {
+pub(crate) async fn invariant_7_later_ones_get_one_place_in_four(store: &dyn Store) {
     let all = fresh(store, 20).await;
     for work in lease(store, 5, at(20)).await {
         settle(store, &work, at(20), Outcome::Retry { due: at(20) }).await;
