@@ -97,7 +97,6 @@ impl Lane {
             while let Some(ended) = sending.try_join_next() {
                 self.note(ended);
             }
-            let _turn = self.gate.keep(turn); // until the sending tasks have it, or for good
             arrivals.mark_unchanged(); // before the lease looks: nothing arrives unnoticed
             let (now, lane) = (self.clock.now(), &self.id);
             match self.store.lease(lane, slots.len(), now, self.lease_term).await {
@@ -169,8 +168,8 @@ impl Lane {
         slots
     }
 
-    /// Sends each record when the pace allows, in a task of its own. What may not go out any more
-    /// is handed back.
+    /// Sends each record when the pace allows, in a task of its own that has the turn from then
+    /// on. What may not go out any more is handed back, and the turn too if nothing went out.
     ///
     /// # Errors
     /// How long until the hour's allowance has room again, when it is used up.
@@ -183,6 +182,7 @@ impl Lane {
         stop: &watch::Receiver<bool>,
     ) -> Result<(), Duration> {
         let mut used_up = Ok(());
+        let mut has_begun = false;
         for (work, slot) in work.into_iter().zip(slots) {
             // Made beforehand, so that nothing stands between the pace and the send.
             let request = self.composer.compose(&work);
@@ -197,12 +197,16 @@ impl Lane {
                 continue;
             }
             self.pacer.wait_second().await;
+            has_begun = true;
             let lane = Arc::clone(self);
             sending.spawn(async move {
                 let _turn = lane.gate.keep(turn);
                 lane.send(&work, &request, turn).await;
                 drop(slot);
             });
+        }
+        if !has_begun {
+            self.gate.cancel(turn);
         }
         used_up
     }

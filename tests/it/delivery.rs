@@ -178,6 +178,28 @@ async fn a_429_stops_the_lane_spends_no_attempt_and_one_probe_resumes_it() {
     gateway.stop().await;
 }
 
+/// A regression: the probe was handed back as soon as it had begun, and a second one followed.
+#[tokio::test]
+async fn while_a_probe_is_under_way_nothing_else_is_sent() {
+    const SLOW: Duration = Duration::from_millis(1500);
+    let caresoft = CareSoft::start(Options::default());
+    caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::TooManyRequests));
+    caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::Slow(SLOW)));
+    let gateway = Gateway::start(&caresoft, "");
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        ids.push(gateway.submit(json!({"phone": format!("090000000{number}")})).await);
+    }
+    for id in &ids {
+        gateway.settled(id, &["created"]).await;
+    }
+    let log = caresoft.sandbox.log();
+    let refused = log.iter().rposition(|entry| entry.status == Some(429)).expect("a 429");
+    let alone = log[refused + 2].arrived.duration_since(log[refused + 1].arrived);
+    assert!(alone >= SLOW, "another request {alone:?} after the probe");
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn a_lockout_is_silence_and_no_lead_dies_of_it() {
     let caresoft = CareSoft::start(Options::default());
