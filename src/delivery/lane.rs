@@ -186,17 +186,17 @@ impl Lane {
         for (work, slot) in work.into_iter().zip(slots) {
             // Made beforehand, so that nothing stands between the pace and the send.
             let request = self.composer.compose(&work);
-            let may_go = !*stop.borrow() && used_up.is_ok() && self.gate.holds(turn);
-            if !may_go {
+            if used_up.is_ok() {
+                used_up = self.pacer.spend_hour();
+            }
+            if used_up.is_ok() {
+                self.pacer.wait_second().await;
+            }
+            // Looked at last: a 429 or a stop may have come while the pace was waited for.
+            if used_up.is_err() || *stop.borrow() || !self.gate.holds(turn) {
                 self.hand_back(&work).await;
                 continue;
             }
-            used_up = self.pacer.spend_hour();
-            if used_up.is_err() {
-                self.hand_back(&work).await;
-                continue;
-            }
-            self.pacer.wait_second().await;
             has_begun = true;
             let lane = Arc::clone(self);
             sending.spawn(async move {

@@ -1,9 +1,12 @@
 //! What is sent to CareSoft, and what each kind of answer leads to.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use leadgate::sandbox::{Fault, FaultKind, Options, Route};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 
 use crate::gateway::{CareSoft, Gateway, eventually};
 
@@ -176,6 +179,45 @@ async fn a_429_stops_the_lane_spends_no_attempt_and_one_probe_resumes_it() {
     assert!(pause >= Duration::from_millis(900), "silence after a 429: {pause:?}");
     gateway.assert_ledger_sums().await;
     gateway.stop().await;
+}
+
+/// An upstream that takes a moment to answer every request with 429; when each came.
+async fn slow_to_refuse(listener: TcpListener, came: mpsc::UnboundedSender<Instant>) {
+    const LATENCY: Duration = Duration::from_millis(200);
+    let answer = "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let _ = came.send(Instant::now());
+        tokio::spawn(async move {
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            tokio::time::sleep(LATENCY).await; // the upstream's, not the test's
+            let _ = stream.write_all(answer.as_bytes()).await;
+        });
+    }
+}
+
+/// A regression: the gate was asked before the pace was waited for, and a 429 came in between.
+#[tokio::test]
+async fn a_429_stops_what_is_waiting_for_its_turn_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (came, mut requests) = mpsc::unbounded_channel();
+    let upstream = tokio::spawn(slow_to_refuse(listener, came));
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start_with(&caresoft, "", |config| {
+        let main = config.destinations.values_mut().next().expect("a destination");
+        main.base_url = format!("http://{address}").parse().expect("a URL");
+        main.rate.per_second = 2.try_into().expect("not zero"); // half a second between two
+    });
+    let both = json!([{"phone": "0900000001"}, {"phone": "0900000002"}]);
+    gateway.post().json(&both).send().await.unwrap();
+    let first = requests.recv().await.unwrap();
+    let second = requests.recv().await.unwrap();
+    // The 429 comes after a fifth of a second, and asks for a second of silence.
+    let pause = second.duration_since(first);
+    assert!(pause >= Duration::from_millis(1100), "another request after {pause:?}");
+    gateway.stop().await;
+    upstream.abort();
 }
 
 /// A regression: the probe was handed back as soon as it had begun, and a second one followed.
