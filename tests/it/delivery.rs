@@ -274,8 +274,13 @@ async fn a_revoked_token_stops_the_lane_and_leads_wait() {
         gateway.metrics().await.contains(r#"state="misconfigured"} 1"#).then_some(())
     })
     .await;
-    let record = gateway.settled(&id, &["pending"]).await;
-    assert!(record["history"].to_string().contains("401"), "{record}");
+    // The lane stops before the attempt is written down: the history is awaited, not looked at.
+    let record = eventually("the refused attempt is written down", || async {
+        let record = gateway.record(&id).await;
+        record["history"].to_string().contains("401").then_some(record)
+    })
+    .await;
+    assert_eq!(record["state"], "pending", "{record}");
     gateway.stop().await;
 }
 
