@@ -9,7 +9,7 @@ use super::{Console, store_problem};
 use crate::lead::{Identity, Malformed, Record, State};
 use crate::normalise::{email, phone};
 use crate::problem::Problem;
-use crate::store::{Cursor, Match, Query};
+use crate::store::{Match, Query};
 
 /// Records on a page, where the request does not say.
 const LIMIT_DEFAULT: usize = 50;
@@ -50,7 +50,7 @@ async fn listed(request: &HttpRequest, console: &Console) -> Result<HttpResponse
         .map_err(|bad| bad_request(format!("{}: {}", bad.name, bad.problem)))?;
     let page = console.store.list(query).await.map_err(|error| store_problem(&error))?;
     let leads: Vec<_> = page.records.iter().map(view).collect();
-    let next = page.next.map(|Cursor(place)| place.to_string());
+    let next = page.next.map(|cursor| cursor.to_string());
     Ok(HttpResponse::Ok().json(json!({ "leads": leads, "next": next })))
 }
 
@@ -99,7 +99,7 @@ impl ListQuery {
             matching: self.q.map(|q| readings(q.trim(), region)).unwrap_or_default(),
             since: parameter("since", self.since)?,
             until: parameter("until", self.until)?,
-            cursor: number("cursor", self.cursor)?.map(Cursor),
+            cursor: parameter("cursor", self.cursor)?,
             limit: number("limit", self.limit)?
                 .map_or(LIMIT_DEFAULT, |limit| usize::try_from(limit).unwrap_or(Query::LIMIT_MAX))
                 .clamp(1, Query::LIMIT_MAX),

@@ -85,7 +85,12 @@ mod tests {
     fn judged(failure: Failure, now: Timestamp, attempts: u32) -> Verdict {
         let deadline = now.plus(Duration::from_secs(25));
         let work = Work {
-            lease: Lease { id: SubmissionId::generate(), fence: 1, deadline },
+            lease: Lease {
+                lane: "main".parse().unwrap(),
+                id: SubmissionId::generate(),
+                fence: 1,
+                deadline,
+            },
             source: "website".parse().unwrap(),
             received_at: ACCEPTED,
             attempts,

@@ -10,6 +10,8 @@ pub mod identity;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,8 +19,8 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use crate::lead::{
-    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId,
-    Timestamp, Upstream,
+    DestinationId, Event, Identity, Lead, Malformed, RawBody, Record, SourceId, State,
+    SubmissionId, Timestamp, Upstream,
 };
 
 /// What an implementation is opened with, whatever it is.
@@ -99,8 +101,10 @@ pub enum Verdict {
 }
 
 /// The right to work on one record until the deadline. Whoever holds an older fence is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
+    /// The lane that it was leased from.
+    pub lane: DestinationId,
     /// The record.
     pub id: SubmissionId,
     /// Rises with every lease of the record.
@@ -240,9 +244,34 @@ pub enum Match {
     ExternalId(String),
 }
 
-/// A place in a list that stays where it is while records arrive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(pub u64);
+/// A place in a list that stays where it is while records arrive: for each of the store's logs (a
+/// name of the store's own choice) the number of the last record that was shown of it. Written as
+/// `main.4711,other.12`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursor(pub BTreeMap<DestinationId, u64>);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, (log, number)) in self.0.iter().enumerate() {
+            let comma = if position > 0 { "," } else { "" };
+            write!(f, "{comma}{log}.{number}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let place = |part: &str| {
+            let (log, number) = part.split_once('.')?;
+            Some((log.parse().ok()?, number.parse().ok()?))
+        };
+        let places = text.split(',').map(place).collect::<Option<_>>();
+        places.map(Self).ok_or(Malformed("expected the `next` of the page before"))
+    }
+}
 
 /// One page of a list, newest first, records without history.
 #[derive(Debug, Clone, Default)]

@@ -29,9 +29,10 @@ pub(super) fn list(db: &Connection, key: &IdentityKey, query: &Query) -> Result<
     let mut rows = select.query(params_from_iter(wanted.values))?;
     let mut page = Page::default();
     let mut last = 0;
+    let log = log();
     while let Some(row) = rows.next()? {
         if page.records.len() == limit {
-            page.next = Some(Cursor(last));
+            page.next = Some(Cursor([(log, last)].into()));
             break;
         }
         page.records.push(record::read(row, Detail::WithoutHistory)?);
@@ -75,8 +76,9 @@ impl Conditions {
         if let Some(until) = query.until {
             self.add("received_at < ?", [until.as_millis().into()]);
         }
-        if let Some(Cursor(before)) = query.cursor {
-            self.add("seq < ?", [i64::try_from(before).unwrap_or(i64::MAX).into()]);
+        let before = query.cursor.as_ref().and_then(|Cursor(places)| places.get(&log()));
+        if let Some(before) = before {
+            self.add("seq < ?", [i64::try_from(*before).unwrap_or(i64::MAX).into()]);
         }
         if !query.matching.is_empty() {
             self.matching(db, key, &query.matching)?;
@@ -158,6 +160,11 @@ pub(super) fn depth(db: &Connection, lane: &DestinationId) -> Result<Depth, Faul
         depth.oldest = depth.oldest.into_iter().chain(oldest).min();
     }
     Ok(depth)
+}
+
+/// All records are in one table, so a cursor has one place.
+fn log() -> DestinationId {
+    "all".parse().expect("it is a name")
 }
 
 fn text(text: &str) -> Value {

@@ -225,7 +225,7 @@ impl Store for Sqlite {
         outcome: Outcome,
         event: Event,
     ) -> Result<Settled, StoreError> {
-        let lease = *lease;
+        let lease = lease.clone();
         self.write(move |transaction| queue::settle(transaction, &lease, now, &outcome, &event))
             .await
     }

@@ -48,7 +48,7 @@ pub(super) fn lease(
 
     let mut work = Vec::new();
     for seq in in_turns(turn, fresh, later, max as usize) {
-        work.extend(take(transaction, seq, now, now.plus(term))?);
+        work.extend(take(transaction, lane, seq, now, now.plus(term))?);
     }
     let next_due = if work.len() < max as usize { next_due(db, lane)? } else { None };
     Ok(Leased { work, next_due })
@@ -106,6 +106,7 @@ fn in_turns(turn: &mut u8, fresh: Vec<i64>, later: Vec<i64>, max: usize) -> Vec<
 /// Leases one record. One whose lead cannot be read is dead, or it would stop its lane for ever.
 fn take(
     transaction: &mut Transaction<'_>,
+    lane: &DestinationId,
     seq: i64,
     now: Timestamp,
     deadline: Timestamp,
@@ -115,7 +116,7 @@ fn take(
          RETURNING id, fence, source, received_at, attempts, lead",
     )?;
     let (work, json) = update.query_row((seq, deadline), |row| {
-        let lease = Lease { id: row.get(0)?, fence: row.get(1)?, deadline };
+        let lease = Lease { lane: lane.clone(), id: row.get(0)?, fence: row.get(1)?, deadline };
         let work = Work {
             lease,
             source: row.get(2)?,
