@@ -10,5 +10,8 @@ mod fixtures;
 mod gateway;
 mod intake;
 mod invariants;
+mod redis_servers;
 mod served;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod survival;
