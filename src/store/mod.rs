@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod conformance;
 pub mod identity;
+pub mod pace;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+pub use self::pace::{HourRule, PLACE_AHEAD_MAX, PaceRule, Paced, SharedGate};
 use crate::lead::{
     DestinationId, Event, Identity, Lead, Malformed, RawBody, Record, SourceId, State,
     SubmissionId, Timestamp, Upstream,
@@ -397,6 +399,28 @@ pub trait Store: Send + Sync + 'static {
     /// Answers how many.
     async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError>;
 
+    /// Takes the lane's next free place in the pace, over all replicas, if the gate's version is
+    /// still `gate`. See [`pace::Gcra`] for the arithmetic.
+    async fn pace(
+        &self,
+        lane: &DestinationId,
+        rule: &PaceRule,
+        gate: u64,
+    ) -> Result<Paced, StoreError>;
+
+    /// The lane's gate.
+    async fn gate(&self, lane: &DestinationId) -> Result<SharedGate, StoreError>;
+
+    /// Writes the gate's next state (version + 1) if its version is still `from`; answers the
+    /// gate that is now in force, the caller's own (version == from + 1 and the same state) or
+    /// another replica's. Wakes every lane ([`Store::arrivals`]).
+    async fn move_gate(
+        &self,
+        lane: &DestinationId,
+        from: u64,
+        state: String,
+    ) -> Result<SharedGate, StoreError>;
+
     /// One record, whole.
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError>;
 
@@ -439,7 +463,8 @@ pub trait Store: Send + Sync + 'static {
     /// Answers when the store answers.
     async fn health(&self) -> Result<Health, StoreError>;
 
-    /// Changes whenever a lane may have got something to do, so that a worker need not poll.
+    /// Changes whenever a lane may have got something to do or its gate has moved, so that a
+    /// worker need not poll.
     fn arrivals(&self) -> watch::Receiver<u64>;
 
     /// Finishes what was begun and closes. Later calls answer [`StoreError::Unavailable`].

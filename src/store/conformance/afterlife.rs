@@ -254,4 +254,5 @@ pub(crate) async fn a_closed_store_says_so(store: &dyn Store) {
     let refused = store.admit(vec![form().phone(12).admission()]).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.health().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.gate(&lane()).await, Err(StoreError::Unavailable(_))));
 }

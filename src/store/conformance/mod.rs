@@ -11,6 +11,7 @@ mod form;
 pub(crate) mod admission;
 pub(crate) mod afterlife;
 pub(crate) mod chance;
+pub(crate) mod lanes;
 pub(crate) mod looking;
 pub(crate) mod queue;
 
@@ -85,6 +86,10 @@ macro_rules! conformance {
                 sweeping_leaves_claims_alone, a_closed_store_says_so;
             looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
                 a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;
+            lanes: places_come_one_after_another, lanes_do_not_share_a_pace_or_a_gate,
+                a_far_place_is_refused, a_used_up_hour_says_later,
+                an_old_gate_takes_no_place_and_learns_the_new_one,
+                many_movers_at_once_and_one_wins, moving_a_gate_wakes_the_lanes;
             chance: the_ledger_sums_whatever_happens;
         }
     };

@@ -13,6 +13,7 @@ mod erase;
 mod fault;
 mod filter;
 mod history;
+mod lanes;
 mod ledger;
 mod list;
 mod open;
@@ -39,12 +40,13 @@ use tokio::sync::{oneshot, watch};
 
 use self::checkpoint::Wal;
 use self::fault::Fault;
+use self::lanes::Lanes;
 use self::reader::Read;
 use self::transaction::{Memory, Settings, Transaction};
 use self::writer::{Call, Writer};
 use super::{
-    Admission, Depth, Health, Leased, Ledger, Options, Outcome, Page, Query, Replayed, Retention,
-    Settled, Store, StoreError, Verdict,
+    Admission, Depth, Health, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page, Query,
+    Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict,
 };
 use crate::lead::{Clock, DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
 use crate::store::Lease;
@@ -72,6 +74,7 @@ impl Default for Tuning {
 pub struct Sqlite {
     settings: Arc<Settings>,
     arrivals: watch::Receiver<u64>,
+    lanes: Arc<Lanes>,
     /// `None` once it is closed.
     channels: RwLock<Option<Channels>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -107,6 +110,7 @@ impl Sqlite {
         let key = open::identity_key(&db, path, options)?;
         let settings = Arc::new(Settings::new(options, key));
         let memory = Memory::load(&db, tuning)?;
+        let lanes = Arc::clone(&memory.gates.lanes);
         let wal = Wal::watch(&mut db, path, tuning.checkpoint_pages)?;
         let reading = open::connect_reading(path)?;
         let (arrivals, arrived) = watch::channel(0);
@@ -124,6 +128,7 @@ impl Sqlite {
         Ok(Self {
             settings,
             arrivals: arrived,
+            lanes,
             channels: RwLock::new(Some(Channels { calls, reads })),
             threads: Mutex::new(vec![reading, writing]),
         })
@@ -162,6 +167,12 @@ impl Sqlite {
             TrySendError::Full(_) => StoreError::Busy,
             TrySendError::Disconnected(_) => closed(),
         })
+    }
+
+    /// The lanes, as long as the store is open.
+    fn lanes(&self) -> Result<&Lanes, StoreError> {
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        if channels.is_some() { Ok(&self.lanes) } else { Err(closed()) }
     }
 
     /// Lets the threads end, once they have done what waits, and gives them to be waited for.
@@ -240,6 +251,29 @@ impl Store for Sqlite {
                 return Ok(expired);
             }
         }
+    }
+
+    async fn pace(
+        &self,
+        lane: &DestinationId,
+        rule: &PaceRule,
+        gate: u64,
+    ) -> Result<Paced, StoreError> {
+        Ok(self.lanes()?.pace(lane, rule, gate))
+    }
+
+    async fn gate(&self, lane: &DestinationId) -> Result<SharedGate, StoreError> {
+        Ok(self.lanes()?.gate(lane))
+    }
+
+    async fn move_gate(
+        &self,
+        lane: &DestinationId,
+        from: u64,
+        state: String,
+    ) -> Result<SharedGate, StoreError> {
+        let lane = lane.clone();
+        self.write(move |transaction| lanes::move_gate(transaction, &lane, from, &state)).await
     }
 
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {

@@ -85,6 +85,14 @@ CREATE TABLE destinations (
     name TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
 
+-- How each lane's gate stands, in delivery's own words, and how often it has changed: silence that
+-- CareSoft asked for outlasts a restart.
+CREATE TABLE lanes (
+    name    TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    gate    TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- Invariant 5. Moves in the transaction that moves a record.
 CREATE TABLE ledger (
     source      TEXT PRIMARY KEY,

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::claims::Claims;
 use super::fault::Fault;
+use super::lanes::Gates;
 use super::ledger::LedgerChanges;
 use super::{Tuning, runs};
 use crate::lead::DestinationId;
@@ -34,6 +35,7 @@ impl Settings {
 pub(super) struct Memory {
     pub(super) claims: Claims,
     pub(super) ledger: LedgerChanges,
+    pub(super) gates: Gates,
     /// The newest record's number. Never falls, so that a number is given once: a cursor and
     /// the runs of claims depend on it.
     pub(super) newest: i64,
@@ -51,6 +53,7 @@ impl Memory {
         Ok(Self {
             claims: Claims::load(db, tuning)?,
             ledger: LedgerChanges::default(),
+            gates: Gates::load(db)?,
             newest: newest.unwrap_or(0).max(runs::newest(db)?),
             turns: HashMap::new(),
             destinations: HashSet::new(),
@@ -59,11 +62,13 @@ impl Memory {
 
     pub(super) fn committed(&mut self) {
         self.claims.committed(self.newest);
+        self.gates.committed();
     }
 
     pub(super) fn rolled_back(&mut self) {
         self.claims.rolled_back();
         self.ledger.clear();
+        self.gates.rolled_back();
         self.destinations.clear(); // some may have been written in what was rolled back
     }
 }

@@ -129,3 +129,19 @@ async fn what_was_in_flight_at_a_crash_is_unknown() {
     conformance::lease_one(&survivor, waiting, at(3)).await;
     assert_eq!(survivor.ledger().await.unwrap().residue(), 0);
 }
+
+/// Silence that CareSoft asked for outlasts the process that was asked.
+#[tokio::test]
+async fn a_gate_stands_as_it_stood_after_a_crash() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let main = conformance::lane();
+    store.move_gate(&main, 0, "shut".into()).await.unwrap();
+    let shut = store.move_gate(&main, 1, "shut for long".into()).await.unwrap();
+
+    let survivor = folder.copy();
+    let survivor = survivor.open();
+    assert_eq!(survivor.gate(&main).await.unwrap(), shut);
+    let rule = PaceRule { between: Duration::from_millis(1), hour: None };
+    assert_eq!(survivor.pace(&main, &rule, 0).await.unwrap(), Paced::Moved(shut));
+}
