@@ -3,6 +3,7 @@
 mod compose;
 mod gate;
 mod lane;
+mod pace;
 mod retry;
 mod verdict;
 

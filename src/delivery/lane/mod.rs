@@ -1,0 +1,276 @@
+//! One lane per destination: lease → pace → send → classify → settle.
+
+mod sending;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
+
+use super::compose::Composer;
+use super::gate::{Gate, LANE_STATES, Permission, Rules, Turn};
+use super::pace::Pacer;
+use crate::caresoft::Client;
+use crate::config::{Destination, Retry};
+use crate::lead::{Clock, DestinationId, Timestamp};
+use crate::store::{PLACE_AHEAD_MAX, Store, StoreError};
+use crate::telemetry::Metrics;
+
+/// A lease outlives the longest attempt by this much: the time to write down how it ended. So
+/// does the right to probe, which begins just before its request goes out.
+const LEASE_MARGIN: Duration = Duration::from_secs(10);
+
+/// A fast lane leases this part of a second's worth at once, since each lease costs a commit; at
+/// CareSoft's rates it leases one by one, and a fresh lead waits behind none.
+const AHEAD: u32 = 50;
+
+/// An idle lane looks by itself this often, should a wake-up ever be lost; so does one that
+/// stands at a closed gate.
+const IDLE_POLL: Duration = Duration::from_secs(1);
+
+/// Every submission wakes a lane: one at a closed gate does not look more often than this.
+const LOOK_GAP: Duration = Duration::from_millis(50);
+
+/// The delivery of one destination.
+pub struct Lane {
+    id: DestinationId,
+    store: Arc<dyn Store>,
+    client: Client,
+    composer: Composer,
+    gate: Gate,
+    shown: Mutex<Shown>,
+    pacer: Pacer,
+    retry: Retry,
+    batch: usize,
+    slots: Arc<Semaphore>,
+    timeout: Duration,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+}
+
+/// The lane's state as it was last shown.
+struct Shown {
+    metric: &'static str,
+    /// In the log, where `probing` is not told: it lasts a moment, and what comes of it is.
+    told: &'static str,
+}
+
+impl Lane {
+    /// A lane that sends nothing yet.
+    pub fn new(
+        id: DestinationId,
+        destination: &Destination,
+        client: Client,
+        composer: Composer,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
+        let batch = (destination.rate.per_second.get() / AHEAD).clamp(1, 256);
+        metrics.lane(&id, "open", &LANE_STATES);
+        let rules = Rules {
+            breaker: destination.breaker,
+            lockout: destination.lockout,
+            probe_term: destination.timeout + LEASE_MARGIN,
+        };
+        Self {
+            gate: Gate::new(id.clone(), Arc::clone(&store), rules),
+            id,
+            store,
+            client,
+            composer,
+            shown: Mutex::new(Shown { metric: "open", told: "open" }),
+            pacer: Pacer::new(destination.rate),
+            retry: destination.retry,
+            batch: usize::try_from(batch).unwrap_or(1),
+            slots: Arc::new(Semaphore::new(destination.max_in_flight)),
+            timeout: destination.timeout,
+            metrics,
+            clock,
+        }
+    }
+
+    /// The lane's name.
+    pub fn id(&self) -> &DestinationId {
+        &self.id
+    }
+
+    /// The lane's state in a word of [`LANE_STATES`].
+    pub fn state(&self) -> &'static str {
+        self.gate.name()
+    }
+
+    /// Sends until `stop` turns true; then finishes what is under way and hands back the rest.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut arrivals = self.store.arrivals();
+        let mut sending = JoinSet::new();
+        // What the others know, and what this one knew before it was started anew.
+        self.sync(&mut stop).await;
+        while let Some((slots, turn, alone)) = self.permission(&mut arrivals, &mut stop).await {
+            while let Some(ended) = sending.try_join_next() {
+                self.note(ended);
+            }
+            arrivals.mark_unchanged(); // before the lease looks: nothing arrives unnoticed
+            let (now, term) = (self.clock.now(), self.timeout + LEASE_MARGIN);
+            match self.store.lease(&self.id, slots.len(), now, term).await {
+                Ok(leased) if leased.work.is_empty() => {
+                    drop(slots);
+                    // What woke it may have been the gate.
+                    self.sync(&mut stop).await;
+                    self.idle(leased.next_due, &mut arrivals, &mut stop).await;
+                }
+                Ok(leased) => {
+                    let begun = leased.work.into_iter().zip(slots);
+                    let begun = self.begin(begun, turn, alone, &mut sending, &mut stop).await;
+                    if let Err(wait) = begun {
+                        self.stand_back(wait, &mut stop).await;
+                    }
+                }
+                Err(error) => {
+                    drop(slots);
+                    self.trouble("no work could be leased", &error);
+                    self.idle(None, &mut arrivals, &mut stop).await;
+                }
+            }
+        }
+        while let Some(ended) = sending.join_next().await {
+            self.note(ended);
+        }
+        self.share().await; // a probe that was not sent is not waited for
+    }
+
+    /// Waits for slots and for the gate. `None` when the lane is to stop.
+    async fn permission(
+        &self,
+        arrivals: &mut watch::Receiver<u64>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<(Vec<OwnedSemaphorePermit>, Turn, bool)> {
+        let slot = tokio::select! {
+            biased;
+            () = stopped(stop) => return None,
+            slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
+        };
+        if !self.gate.is_shared() {
+            self.sync(stop).await;
+        }
+        loop {
+            let moved = self.gate.moved();
+            let now = self.clock.now();
+            let until = match self.gate.enter(now) {
+                Permission::Go { turn, alone } => {
+                    let slots = self.slots_for_batch(slot, alone);
+                    return Some((slots, turn, alone));
+                }
+                Permission::Closed(until) | Permission::Probing(until) => until,
+            };
+            let news = async {
+                sleep(LOOK_GAP).await;
+                arrivals.changed().await
+            };
+            tokio::select! {
+                biased;
+                () = stopped(stop) => return None,
+                () = moved => {}
+                _ = news => self.sync(stop).await,
+                () = sleep(until.since(now).min(IDLE_POLL)) => self.sync(stop).await,
+            }
+        }
+    }
+
+    /// As many slots as are free, up to a batch; a probe goes alone.
+    fn slots_for_batch(
+        &self,
+        first: OwnedSemaphorePermit,
+        alone: bool,
+    ) -> Vec<OwnedSemaphorePermit> {
+        let mut slots = vec![first];
+        while !alone && slots.len() < self.batch {
+            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { break };
+            slots.push(slot);
+        }
+        slots
+    }
+
+    /// Brings this replica's gate and the store's together.
+    async fn sync(&self, stop: &mut watch::Receiver<bool>) {
+        tokio::select! {
+            biased;
+            () = stopped(stop) => {}
+            synced = self.gate.sync(self.clock.now()) => {
+                if let Err(error) = synced {
+                    self.trouble("the lane's gate could not be looked at", &error);
+                }
+            }
+        }
+        self.show();
+    }
+
+    /// Tells people when the lane has changed its state.
+    fn show(&self) {
+        let state = self.gate.name();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if shown.metric != state {
+            shown.metric = state;
+            self.metrics.lane(&self.id, state, &LANE_STATES);
+        }
+        if shown.told != state && state != "probing" {
+            shown.told = state;
+            tracing::warn!(lane = %self.id, state, "the lane changed its state");
+        }
+    }
+
+    fn trouble(&self, what: &'static str, error: &StoreError) {
+        self.metrics.store_error(self.store.kind());
+        tracing::error!(lane = %self.id, %error, "{what}");
+    }
+
+    /// A task that sends ends by itself, or with a fault of this program: its lead was perhaps
+    /// sent, so it becomes `unknown` when its lease expires.
+    fn note(&self, ended: Result<(), JoinError>) {
+        if ended.is_err_and(|error| error.is_panic()) {
+            tracing::error!(lane = %self.id, "a sending task panicked");
+        }
+    }
+
+    /// Waits until the store may give a place away again, `wait` before the place itself: each
+    /// time that it is asked too early costs a lease and its return.
+    async fn stand_back(&self, wait: Duration, stop: &mut watch::Receiver<bool>) {
+        let mut left = wait.saturating_sub(PLACE_AHEAD_MAX).max(wait.min(IDLE_POLL));
+        while left > Duration::ZERO && !*stop.borrow() {
+            let step = left.min(IDLE_POLL);
+            left -= step;
+            tokio::select! {
+                biased;
+                () = stopped(stop) => return,
+                () = sleep(step) => {}
+            }
+            if left > Duration::ZERO {
+                self.sync(stop).await;
+            }
+        }
+    }
+
+    async fn idle(
+        &self,
+        next_due: Option<Timestamp>,
+        arrivals: &mut watch::Receiver<u64>,
+        stop: &mut watch::Receiver<bool>,
+    ) {
+        let due = next_due.map_or(IDLE_POLL, |due| due.since(self.clock.now()));
+        tokio::select! {
+            biased;
+            () = stopped(stop) => {}
+            _ = arrivals.changed() => {}
+            () = sleep(due.min(IDLE_POLL)) => {}
+        }
+    }
+}
+
+/// Resolves when the lane is to stop, or when whoever could say so is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

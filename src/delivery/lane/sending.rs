@@ -1,0 +1,243 @@
+//! What a lane does with a record that it has leased: a place in the pace, the request, the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::super::gate::Turn;
+use super::super::retry;
+use super::super::verdict::judge;
+use super::{IDLE_POLL, Lane, stopped};
+use crate::caresoft::NewLead;
+use crate::lead::Event;
+use crate::store::{Outcome, Paced, Settled, Work};
+
+/// Added to a lane's pause, so that lanes that were stopped together do not resume together.
+const JITTER_MAX: Duration = Duration::from_millis(250);
+
+/// A lane turns to its next record this long before the one at hand goes out, or one step of the
+/// pace, if that is less: a lease that takes a moment loses no place. More at once would wait
+/// in vain when the gate closes.
+const PLACED_AHEAD_MAX: Duration = Duration::from_millis(25);
+/// A timer's grain is a millisecond: the fastest lanes need some of them.
+const PLACED_AHEAD_MIN: Duration = Duration::from_millis(5);
+
+/// Between two tries to write down how an attempt ended, at first and at last.
+const SETTLE_AGAIN: Duration = Duration::from_millis(250);
+const SETTLE_AGAIN_MAX: Duration = Duration::from_secs(5);
+
+/// That a lead was made is believed after its lease, too. After this a store is given up: it has
+/// been away for longer than a restart of it takes, and what waits takes up the lane's slots.
+const CREATED_KEPT: Duration = Duration::from_secs(600);
+
+/// How often news about the gate is told to a store that does not answer, before it is left to
+/// the lane, which tries again before anything else goes out.
+const SHARE_TRIES: u32 = 5;
+const SHARE_AGAIN: Duration = Duration::from_millis(250);
+
+/// Where a record stands in the pace.
+enum Place {
+    /// It goes out then.
+    At(Instant),
+    /// The gate is not the one that let it through.
+    Gone,
+    /// Nothing goes out for so long.
+    None(Duration),
+}
+
+impl Lane {
+    /// Sends each record at its place in the pace, in a task of its own. What may not go out any
+    /// more is handed back.
+    ///
+    /// # Errors
+    /// How long until there is a place again, when there is none now.
+    pub(super) async fn begin(
+        self: &Arc<Self>,
+        work: impl Iterator<Item = (Work, OwnedSemaphorePermit)>,
+        turn: Turn,
+        alone: bool,
+        sending: &mut JoinSet<()>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), Duration> {
+        let mut none = None;
+        for (work, slot) in work {
+            // Made beforehand, so that nothing stands between the place and the send.
+            let request = self.composer.compose(&work);
+            let place = match none {
+                Some(wait) => Place::None(wait),
+                None => self.place(turn, stop).await,
+            };
+            let at = match place {
+                Place::At(at) => at,
+                Place::Gone => {
+                    self.hand_back(&work).await;
+                    continue;
+                }
+                Place::None(wait) => {
+                    none = Some(wait);
+                    self.hand_back(&work).await;
+                    continue;
+                }
+            };
+            let turn = if alone {
+                self.wait_until(at, stop).await;
+                let Some(probe) = self.claim(turn, stop).await else {
+                    self.hand_back(&work).await;
+                    continue;
+                };
+                probe
+            } else {
+                self.wait_until(at - self.placed_ahead(), stop).await;
+                turn
+            };
+            let (lane, stop) = (Arc::clone(self), stop.clone());
+            sending.spawn(async move {
+                let _kept = lane.gate.keep(turn);
+                sleep_until(at).await;
+                // Looked at last: a 429 or a stop may have come while the place was waited for.
+                if *stop.borrow() || !lane.gate.holds(turn) || lane.is_late(&work) {
+                    lane.hand_back(&work).await;
+                } else {
+                    lane.send(&work, &request, turn).await;
+                }
+                drop(slot);
+            });
+        }
+        none.map_or(Ok(()), Err)
+    }
+
+    /// Takes the next place in the pace, over all replicas.
+    async fn place(&self, turn: Turn, stop: &watch::Receiver<bool>) -> Place {
+        self.pacer.time_to_ask().await;
+        let Some(version) = self.gate.version_of(turn).filter(|_| !*stop.borrow()) else {
+            return Place::Gone;
+        };
+        match self.store.pace(&self.id, self.pacer.rule(), version).await {
+            Ok(Paced::Go(wait)) => Place::At(Instant::now() + wait),
+            Ok(Paced::Later(wait)) => Place::None(wait),
+            Ok(Paced::Moved(gate)) => {
+                self.gate.learn(version, &gate, self.clock.now());
+                self.show();
+                Place::Gone
+            }
+            Err(error) => {
+                self.trouble("no place in the pace could be taken", &error);
+                Place::None(IDLE_POLL)
+            }
+        }
+    }
+
+    /// The right to probe, which one of all replicas gets.
+    async fn claim(&self, turn: Turn, stop: &watch::Receiver<bool>) -> Option<Turn> {
+        if *stop.borrow() {
+            return None; // a probe that is not sent would keep all replicas waiting
+        }
+        let claimed = self.gate.claim(turn, self.clock.now()).await;
+        self.show();
+        claimed.unwrap_or_else(|error| {
+            self.trouble("the right to probe could not be claimed", &error);
+            None
+        })
+    }
+
+    fn placed_ahead(&self) -> Duration {
+        self.pacer.rule().between.clamp(PLACED_AHEAD_MIN, PLACED_AHEAD_MAX)
+    }
+
+    async fn wait_until(&self, at: Instant, stop: &mut watch::Receiver<bool>) {
+        tokio::select! {
+            biased;
+            () = stopped(stop) => {}
+            () = sleep_until(at) => {}
+        }
+    }
+
+    /// Whether a request that went out now could outlast the lease: somebody else would take its
+    /// record for one that may have been sent, and might look, and replay it, before it is.
+    fn is_late(&self, work: &Work) -> bool {
+        self.clock.now().plus(self.timeout) > work.lease.deadline
+    }
+
+    /// Puts a record that was not sent back where it stood.
+    async fn hand_back(&self, work: &Work) {
+        let now = self.clock.now();
+        let event = Event::plain(now, "handed_back");
+        self.settle(work, Outcome::Postponed { due: now }, event).await;
+    }
+
+    async fn send(&self, work: &Work, request: &NewLead, turn: Turn) {
+        let began = self.clock.now();
+        let exchange = self.client.create_lead(request).await;
+        let now = self.clock.now();
+        let verdict = judge(&exchange.result, work, &self.retry, now);
+        let call = exchange.call.as_str();
+        self.metrics.upstream(&self.id, call, verdict.word, exchange.elapsed);
+        self.gate.leave(turn, verdict.signal, now, retry::jitter(JITTER_MAX));
+        self.show();
+        let event = Event {
+            outcome: Some(verdict.outcome.word().to_owned()),
+            status: exchange.status,
+            ms: u64::try_from(exchange.elapsed.as_millis()).ok(),
+            detail: verdict.detail,
+            ..Event::plain(began, "attempt")
+        };
+        let created = matches!(verdict.outcome, Outcome::Created(_));
+        let settling = self.settle(work, verdict.outcome, event);
+        let (settled, ()) = tokio::join!(settling, self.share());
+        if settled == Some(Settled::Done) && created {
+            self.metrics.created(&work.source, now.since(work.received_at));
+        }
+    }
+
+    /// Tells the other replicas what an answer has said about the gate.
+    pub(super) async fn share(&self) {
+        for _ in 0..SHARE_TRIES {
+            match self.gate.share(self.clock.now()).await {
+                Ok(()) => return self.show(),
+                Err(_) => {
+                    self.metrics.store_error(self.store.kind());
+                    sleep(SHARE_AGAIN).await;
+                }
+            }
+        }
+        tracing::warn!(lane = %self.id, "the other replicas could not be told how the gate stands");
+    }
+
+    /// Writes down how work ended, again and again while the lease lasts. If the store stays
+    /// away, the lease expires and the record becomes `unknown`, which is the truth. Only that a
+    /// lead was made is worth more, and is tried for longer.
+    async fn settle(&self, work: &Work, outcome: Outcome, event: Event) -> Option<Settled> {
+        let until = match outcome {
+            Outcome::Created(_) => work.lease.deadline.plus(CREATED_KEPT),
+            _ => work.lease.deadline,
+        };
+        let mut again = SETTLE_AGAIN;
+        loop {
+            let now = self.clock.now();
+            match self.store.settle(&work.lease, now, outcome.clone(), event.clone()).await {
+                Ok(settled) => {
+                    if settled == Settled::Stale {
+                        let (id, outcome) = (work.lease.id, outcome.word());
+                        tracing::warn!(lane = %self.id, lead_id = %id, outcome, "an outcome came too late");
+                    }
+                    return Some(settled);
+                }
+                Err(error) if now >= until => {
+                    let id = work.lease.id;
+                    tracing::error!(lane = %self.id, lead_id = %id, %error, "an outcome could not be stored");
+                    return None;
+                }
+                Err(_) => {
+                    self.metrics.store_error(self.store.kind());
+                    sleep(again).await;
+                    // While the lease lasts each moment counts.
+                    let is_over = now >= work.lease.deadline;
+                    again = if is_over { (again * 2).min(SETTLE_AGAIN_MAX) } else { again };
+                }
+            }
+        }
+    }
+}
