@@ -10,6 +10,7 @@ mod fixtures;
 mod gateway;
 mod intake;
 mod invariants;
+mod lanes;
 mod redis_servers;
 mod served;
 #[path = "../servers/mod.rs"]

@@ -130,13 +130,13 @@ impl Gate {
         let (text, told) = self.ask(from, &probing).await?;
         Ok(self.change(|view| {
             let is_ours = told.version == from + 1 && told.state == text;
-            let is_same = view.version == from && view.generation == turn.generation;
-            if !is_ours || !is_same {
+            if is_ours && view.version == from && view.generation == turn.generation {
+                view.version = told.version;
+                view.become_state(probing);
+            } else if !is_ours || view.version != told.version || view.state != probing {
                 view.learn(from, &told, now);
                 return None;
-            }
-            view.version = told.version;
-            view.become_state(probing);
+            } // or the watch was told before this, of the same probe
             view.probes = true;
             Some(Turn { generation: view.generation, is_probe: true })
         }))
@@ -291,6 +291,10 @@ impl View {
         // They know nothing newer, but for a lock-out, which holds whenever it was heard of.
         let silence = if self.is_unshared { self.state.silence(now) } else { None };
         let shared = State::read(&told.state, now);
+        if self.is_unshared && self.state == shared {
+            self.is_unshared = false; // it is this one's own: the answer to that is on its way
+            return;
+        }
         let state = silence.map_or_else(|| shared.clone(), |until| shared.silent(until));
         let differs = state != shared;
         self.become_state(state);

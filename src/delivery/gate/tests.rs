@@ -285,6 +285,35 @@ async fn a_store_that_is_away_delays_the_news_and_nothing_else() {
     turn(&gate, until).await;
 }
 
+/// A regression: the lane's watch saw the probe in the store before its claim was answered, and
+/// the probe was taken for one that nobody had heard of.
+#[tokio::test]
+async fn a_probe_is_its_owners_whoever_is_told_first() {
+    let bed = Bed::new();
+    let gate = bed.gate();
+    leave(&gate, turn(&gate, NOW).await, Signal::Throttled(None), NOW).await;
+    let later = NOW.plus(SECOND);
+    let Permission::Go { turn, alone: true } = gate.enter(later) else { panic!("no turn") };
+    let mut claiming = Box::pin(gate.claim(turn, later));
+    let early = tokio::select! {
+        biased;
+        claimed = &mut claiming => Some(claimed),
+        () = std::future::ready(()) => None,
+    };
+    let mut arrivals = bed.store.arrivals();
+    arrivals.wait_for(|count| *count >= 2).await.unwrap();
+    gate.sync(later).await.unwrap();
+    let claimed = match early {
+        Some(claimed) => claimed,
+        None => claiming.await,
+    };
+    let probe = claimed.unwrap().expect("a probe");
+    assert!(gate.holds(probe));
+    assert!(matches!(gate.enter(later), Permission::Probing(_)));
+    leave(&gate, probe, Signal::Fine, later).await;
+    assert_eq!((gate.name(), bed.shared().await.version), ("open", 3));
+}
+
 /// That a probe was begun was written, and the answer lost.
 #[tokio::test]
 async fn a_probe_that_was_begun_unheard_is_begun_again() {

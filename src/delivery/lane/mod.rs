@@ -28,11 +28,11 @@ const LEASE_MARGIN: Duration = Duration::from_secs(10);
 /// CareSoft's rates it leases one by one, and a fresh lead waits behind none.
 const AHEAD: u32 = 50;
 
-/// An idle lane looks by itself this often, should a wake-up ever be lost; so does one that
-/// stands at a closed gate.
+/// An idle lane looks by itself this often, should a wake-up ever be lost. So does every lane at
+/// the shared gate.
 const IDLE_POLL: Duration = Duration::from_secs(1);
 
-/// Every submission wakes a lane: one at a closed gate does not look more often than this.
+/// Every submission wakes a lane: it does not look at the shared gate more often than this.
 const LOOK_GAP: Duration = Duration::from_millis(50);
 
 /// The delivery of one destination.
@@ -110,7 +110,9 @@ impl Lane {
         let mut sending = JoinSet::new();
         // What the others know, and what this one knew before it was started anew.
         self.sync(&mut stop).await;
-        while let Some((slots, turn, alone)) = self.permission(&mut arrivals, &mut stop).await {
+        let mut watching = JoinSet::new();
+        watching.spawn(Arc::clone(&self).watch(stop.clone()));
+        while let Some((slots, turn, alone)) = self.permission(&mut stop).await {
             while let Some(ended) = sending.try_join_next() {
                 self.note(ended);
             }
@@ -119,8 +121,6 @@ impl Lane {
             match self.store.lease(&self.id, slots.len(), now, term).await {
                 Ok(leased) if leased.work.is_empty() => {
                     drop(slots);
-                    // What woke it may have been the gate.
-                    self.sync(&mut stop).await;
                     self.idle(leased.next_due, &mut arrivals, &mut stop).await;
                 }
                 Ok(leased) => {
@@ -140,13 +140,28 @@ impl Lane {
         while let Some(ended) = sending.join_next().await {
             self.note(ended);
         }
+        while watching.join_next().await.is_some() {}
         self.share().await; // a probe that was not sent is not waited for
+    }
+
+    /// Keeps this replica's gate and the store's together, whatever else the lane waits for.
+    async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut news = self.store.arrivals();
+        while !*stop.borrow() {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => return,
+                _ = news.changed() => {}
+                () = sleep(IDLE_POLL) => {}
+            }
+            self.sync(&mut stop).await;
+            self.sleep(LOOK_GAP, &mut stop).await;
+        }
     }
 
     /// Waits for slots and for the gate. `None` when the lane is to stop.
     async fn permission(
         &self,
-        arrivals: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) -> Option<(Vec<OwnedSemaphorePermit>, Turn, bool)> {
         let slot = tokio::select! {
@@ -154,9 +169,6 @@ impl Lane {
             () = stopped(stop) => return None,
             slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
         };
-        if !self.gate.is_shared() {
-            self.sync(stop).await;
-        }
         loop {
             let moved = self.gate.moved();
             let now = self.clock.now();
@@ -167,16 +179,11 @@ impl Lane {
                 }
                 Permission::Closed(until) | Permission::Probing(until) => until,
             };
-            let news = async {
-                sleep(LOOK_GAP).await;
-                arrivals.changed().await
-            };
             tokio::select! {
                 biased;
                 () = stopped(stop) => return None,
                 () = moved => {}
-                _ = news => self.sync(stop).await,
-                () = sleep(until.since(now).min(IDLE_POLL)) => self.sync(stop).await,
+                () = sleep(until.since(now).min(IDLE_POLL)) => {} // the clock may be set
             }
         }
     }
@@ -239,18 +246,15 @@ impl Lane {
     /// Waits until the store may give a place away again, `wait` before the place itself: each
     /// time that it is asked too early costs a lease and its return.
     async fn stand_back(&self, wait: Duration, stop: &mut watch::Receiver<bool>) {
-        let mut left = wait.saturating_sub(PLACE_AHEAD_MAX).max(wait.min(IDLE_POLL));
-        while left > Duration::ZERO && !*stop.borrow() {
-            let step = left.min(IDLE_POLL);
-            left -= step;
-            tokio::select! {
-                biased;
-                () = stopped(stop) => return,
-                () = sleep(step) => {}
-            }
-            if left > Duration::ZERO {
-                self.sync(stop).await;
-            }
+        let wait = wait.saturating_sub(PLACE_AHEAD_MAX).max(wait.min(IDLE_POLL));
+        self.sleep(wait, stop).await;
+    }
+
+    async fn sleep(&self, wait: Duration, stop: &mut watch::Receiver<bool>) {
+        tokio::select! {
+            biased;
+            () = stopped(stop) => {}
+            () = sleep(wait) => {}
         }
     }
 

@@ -147,10 +147,12 @@ impl Lane {
         self.pacer.rule().between.clamp(PLACED_AHEAD_MIN, PLACED_AHEAD_MAX)
     }
 
+    /// Returns early when the lane is to stop or the gate moves.
     async fn wait_until(&self, at: Instant, stop: &mut watch::Receiver<bool>) {
         tokio::select! {
             biased;
             () = stopped(stop) => {}
+            () = self.gate.moved() => {}
             () = sleep_until(at) => {}
         }
     }
@@ -209,7 +211,12 @@ impl Lane {
     /// Writes down how work ended, again and again while the lease lasts. If the store stays
     /// away, the lease expires and the record becomes `unknown`, which is the truth. Only that a
     /// lead was made is worth more, and is tried for longer.
-    async fn settle(&self, work: &Work, outcome: Outcome, event: Event) -> Option<Settled> {
+    pub(super) async fn settle(
+        &self,
+        work: &Work,
+        outcome: Outcome,
+        event: Event,
+    ) -> Option<Settled> {
         let until = match outcome {
             Outcome::Created(_) => work.lease.deadline.plus(CREATED_KEPT),
             _ => work.lease.deadline,
