@@ -306,8 +306,8 @@ async fn what_was_surely_not_sent_is_tried_again() {
     gateway.stop().await;
 }
 
-/// The law itself, never more than the rate in any sliding second, is proven on the pacer in
-/// `delivery/gate.rs`, by its own clock. Here requests are counted as they arrive, and a busy
+/// The law itself, never more than the rate in any sliding second, is proven on the arithmetic in
+/// `store/pace.rs`, by a clock of its own. Here requests are counted as they arrive, and a busy
 /// machine may hold some back and let them arrive together: so the pace is set below what the
 /// simulator takes, and what is asserted is that CareSoft never had a reason to refuse.
 #[tokio::test]

@@ -130,7 +130,7 @@ async fn a_backlog_is_sent_at_the_rate_by_one_lane_as_by_three() {
         assert_eq!(log.len(), LEADS as usize, "nothing is sent twice");
         let used = utilisation(&log, 12);
         println!("{replicas} lanes: {:.1} % of the rate is used", used * 100.0);
-        assert!((0.85..1.0).contains(&used), "{used} of the rate, by {replicas}");
+        assert!((0.85..1.05).contains(&used), "{used} of the rate, by {replicas}");
         let most = caresoft.sandbox.max_in_any_second();
         assert!(most <= 15, "{most} in one second, by {replicas}");
     }

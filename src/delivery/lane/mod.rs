@@ -108,8 +108,9 @@ impl Lane {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut arrivals = self.store.arrivals();
         let mut sending = JoinSet::new();
-        // What the others know, and what this one knew before it was started anew.
-        self.sync(&mut stop).await;
+        // What the others know, and what this one knew before it was started anew. Should the
+        // store not answer now, it tells when it is asked for the first place.
+        let _ = self.sync(&mut stop).await;
         let mut watching = JoinSet::new();
         watching.spawn(Arc::clone(&self).watch(stop.clone()));
         while let Some((slots, turn, alone)) = self.permission(&mut stop).await {
@@ -147,6 +148,7 @@ impl Lane {
     /// Keeps this replica's gate and the store's together, whatever else the lane waits for.
     async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut news = self.store.arrivals();
+        let mut is_told = false;
         while !*stop.borrow() {
             tokio::select! {
                 biased;
@@ -154,7 +156,14 @@ impl Lane {
                 _ = news.changed() => {}
                 () = sleep(IDLE_POLL) => {}
             }
-            self.sync(&mut stop).await;
+            let synced = self.sync(&mut stop).await;
+            if let Err(error) = &synced {
+                self.metrics.store_error(self.store.kind());
+                if !is_told {
+                    tracing::error!(lane = %self.id, %error, "the lane's gate could not be looked at");
+                }
+            }
+            is_told = synced.is_err(); // once, not each second while the store is away
             self.sleep(LOOK_GAP, &mut stop).await;
         }
     }
@@ -203,17 +212,14 @@ impl Lane {
     }
 
     /// Brings this replica's gate and the store's together.
-    async fn sync(&self, stop: &mut watch::Receiver<bool>) {
-        tokio::select! {
+    async fn sync(&self, stop: &mut watch::Receiver<bool>) -> Result<(), StoreError> {
+        let synced = tokio::select! {
             biased;
-            () = stopped(stop) => {}
-            synced = self.gate.sync(self.clock.now()) => {
-                if let Err(error) = synced {
-                    self.trouble("the lane's gate could not be looked at", &error);
-                }
-            }
-        }
+            () = stopped(stop) => Ok(()),
+            synced = self.gate.sync(self.clock.now()) => synced,
+        };
         self.show();
+        synced
     }
 
     /// Tells people when the lane has changed its state.

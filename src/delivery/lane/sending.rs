@@ -45,7 +45,7 @@ enum Place {
     /// The gate is not the one that let it through.
     Gone,
     /// Nothing goes out for so long.
-    None(Duration),
+    Later(Duration),
 }
 
 impl Lane {
@@ -62,25 +62,20 @@ impl Lane {
         sending: &mut JoinSet<()>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), Duration> {
-        let mut none = None;
+        let mut later = None;
         for (work, slot) in work {
             // Made beforehand, so that nothing stands between the place and the send.
             let request = self.composer.compose(&work);
-            let place = match none {
-                Some(wait) => Place::None(wait),
+            let place = match later {
+                Some(wait) => Place::Later(wait),
                 None => self.place(turn, stop).await,
             };
-            let at = match place {
-                Place::At(at) => at,
-                Place::Gone => {
-                    self.hand_back(&work).await;
-                    continue;
-                }
-                Place::None(wait) => {
-                    none = Some(wait);
-                    self.hand_back(&work).await;
-                    continue;
-                }
+            if let Place::Later(wait) = place {
+                later = Some(wait);
+            }
+            let Place::At(at) = place else {
+                self.hand_back(&work).await;
+                continue;
             };
             let turn = if alone {
                 self.wait_until(at, stop).await;
@@ -106,7 +101,7 @@ impl Lane {
                 drop(slot);
             });
         }
-        none.map_or(Ok(()), Err)
+        later.map_or(Ok(()), Err)
     }
 
     /// Takes the next place in the pace, over all replicas.
@@ -117,7 +112,7 @@ impl Lane {
         };
         match self.store.pace(&self.id, self.pacer.rule(), version).await {
             Ok(Paced::Go(wait)) => Place::At(Instant::now() + wait),
-            Ok(Paced::Later(wait)) => Place::None(wait),
+            Ok(Paced::Later(wait)) => Place::Later(wait),
             Ok(Paced::Moved(gate)) => {
                 self.gate.learn(version, &gate, self.clock.now());
                 self.show();
@@ -125,7 +120,7 @@ impl Lane {
             }
             Err(error) => {
                 self.trouble("no place in the pace could be taken", &error);
-                Place::None(IDLE_POLL)
+                Place::Later(IDLE_POLL)
             }
         }
     }

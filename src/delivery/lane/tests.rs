@@ -1,1 +1,198 @@
+//! How an outcome is written down when the store is away.
 
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use super::*;
+use crate::config;
+use crate::lead::{Event, Identity, Lead, Record, State, SubmissionId, Upstream};
+use crate::store::sqlite::Sqlite;
+use crate::store::{
+    Admission, Content, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced,
+    Page, Query, Replayed, Retention, Settled, SharedGate, Verdict, Work,
+};
+
+const LEASED_AT: Timestamp = Timestamp::from_millis(1_795_425_302_000);
+const TERM: Duration = Duration::from_secs(25);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A store that nothing is written down in until a moment.
+struct AwayUntil(Timestamp, Sqlite);
+
+#[async_trait]
+impl Store for AwayUntil {
+    async fn settle(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        outcome: Outcome,
+        event: Event,
+    ) -> Result<Settled, StoreError> {
+        if now < self.0 {
+            return Err(StoreError::Unavailable("away".into()));
+        }
+        self.1.expire_leases(now).await?; // as housekeeping does as soon as it can
+        self.1.settle(lease, now, outcome, event).await
+    }
+
+    async fn admit(&self, batch: Vec<Admission>) -> Result<Vec<Verdict>, StoreError> {
+        self.1.admit(batch).await
+    }
+
+    async fn lease(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        now: Timestamp,
+        term: Duration,
+    ) -> Result<Leased, StoreError> {
+        self.1.lease(lane, max, now, term).await
+    }
+
+    async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
+        self.1.find(id).await
+    }
+
+    async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.1.expire_leases(now).await
+    }
+
+    async fn pace(&self, _: &DestinationId, _: &PaceRule, _: u64) -> Result<Paced, StoreError> {
+        unimplemented!()
+    }
+
+    async fn gate(&self, _: &DestinationId) -> Result<SharedGate, StoreError> {
+        unimplemented!()
+    }
+
+    async fn move_gate(
+        &self,
+        _: &DestinationId,
+        _: u64,
+        _: String,
+    ) -> Result<SharedGate, StoreError> {
+        unimplemented!()
+    }
+
+    async fn list(&self, _: Query) -> Result<Page, StoreError> {
+        unimplemented!()
+    }
+
+    async fn ledger(&self) -> Result<Ledger, StoreError> {
+        unimplemented!()
+    }
+
+    async fn depth(&self, _: &DestinationId) -> Result<Depth, StoreError> {
+        unimplemented!()
+    }
+
+    async fn replay(
+        &self,
+        _: SubmissionId,
+        _: Timestamp,
+        _: Option<(Lead, Vec<Identity>)>,
+    ) -> Result<Replayed, StoreError> {
+        unimplemented!()
+    }
+
+    async fn forget(&self, _: Vec<Identity>, _: Timestamp) -> Result<u64, StoreError> {
+        unimplemented!()
+    }
+
+    async fn sweep(&self, _: Timestamp, _: &Retention, _: usize) -> Result<u64, StoreError> {
+        unimplemented!()
+    }
+
+    fn kind(&self) -> &'static str {
+        "away"
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        unimplemented!()
+    }
+
+    fn arrivals(&self) -> watch::Receiver<u64> {
+        self.1.arrivals()
+    }
+
+    async fn close(&self) {
+        self.1.close().await;
+    }
+}
+
+/// A lane that has leased one record from a store that is away until then, by a clock that passes
+/// when a test says so.
+async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options { dedup_window: MINUTE, idempotency_window: MINUTE, secret: None };
+    let sqlite = Sqlite::open(&folder.path().join("leads.db"), options).unwrap();
+    let store: Arc<dyn Store> = Arc::new(AwayUntil(away_until, sqlite));
+    let text = "[admin]\ntoken = \"token-of-a-test\"\n[destinations.main]\ndomain = \"sandbox\"\n\
+                token = \"token\"\nlead = { service_id = 1244 }\n";
+    let parsed = config::parse(text, "test.toml", &config::MapEnvironment::default(), &[]);
+    let destination = parsed.unwrap().config.destinations.pop_first().unwrap().1;
+    let client = Client::new(&destination).unwrap();
+    let sources = BTreeMap::new();
+    let composer = Composer::new(&destination, &sources, config::PhoneOutput::E164).unwrap();
+    let began = Instant::now();
+    let clock = Clock::from_fn(move || LEASED_AT.plus(began.elapsed()));
+    let id: DestinationId = "main".parse().unwrap();
+    let metrics = Arc::default();
+    let lane =
+        Lane::new(id.clone(), &destination, client, composer, Arc::clone(&store), metrics, clock);
+
+    let phone: crate::lead::Phone = "+84900000001".parse().unwrap();
+    let admission = Admission {
+        id: SubmissionId::generate(),
+        source: "website".parse().unwrap(),
+        destination: id.clone(),
+        received_at: LEASED_AT,
+        external_id: None,
+        idempotency_key: None,
+        content: Content::Lead {
+            identities: vec![Identity::Phone(phone.clone())],
+            lead: Lead { phone: Some(phone), ..Lead::default() },
+        },
+    };
+    store.admit(vec![admission]).await.unwrap();
+    let work = store.lease(&id, 1, LEASED_AT, TERM).await.unwrap().work.remove(0);
+    (lane, work, folder)
+}
+
+fn created() -> Outcome {
+    Outcome::Created(Upstream { lead_id: 7, requester_id: None })
+}
+
+async fn settle(lane: &Lane, work: &Work, outcome: Outcome) -> (Option<Settled>, State) {
+    let settled = lane.settle(work, outcome, Event::plain(LEASED_AT, "attempt")).await;
+    lane.store.expire_leases(lane.clock.now().plus(MINUTE)).await.unwrap();
+    (settled, lane.store.find(work.lease.id).await.unwrap().unwrap().state)
+}
+
+/// A lead that was made is one, however long it takes to write that down.
+#[tokio::test(start_paused = true)]
+async fn created_is_written_down_even_after_the_lease() {
+    let back = LEASED_AT.plus(TERM + MINUTE * 9);
+    let (lane, work, _folder) = leased(back).await;
+    let settled = settle(&lane, &work, created()).await;
+    assert_eq!(settled, (Some(Settled::Done), State::Created));
+    assert!(lane.clock.now().since(back) <= Duration::from_secs(5), "soon after it is back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stays_away_is_given_up() {
+    for (outcome, kept) in [
+        (created(), MINUTE * 10),
+        (Outcome::Postponed { due: LEASED_AT }, Duration::ZERO),
+        (Outcome::Dead { reason: "refused".into() }, Duration::ZERO),
+    ] {
+        let (lane, work, _folder) = leased(LEASED_AT.plus(MINUTE * 60)).await;
+        let word = outcome.word();
+        assert_eq!(settle(&lane, &work, outcome).await, (None, State::Unknown), "{word}");
+        let tried = lane.clock.now().since(work.lease.deadline);
+        assert!((kept..=kept + Duration::from_secs(5)).contains(&tried), "{word}: {tried:?}");
+    }
+}
