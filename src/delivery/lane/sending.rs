@@ -25,6 +25,10 @@ const PLACED_AHEAD_MAX: Duration = Duration::from_millis(25);
 /// A timer's grain is a millisecond: the fastest lanes need some of them.
 const PLACED_AHEAD_MIN: Duration = Duration::from_millis(5);
 
+/// That the gate has moved may be this lane's own news, which it is just sharing: the turn is good
+/// all the same, and the place is asked for again.
+const PLACE_TRIES: u32 = 2;
+
 /// Between two tries to write down how an attempt ended, at first and at last.
 const SETTLE_AGAIN: Duration = Duration::from_millis(250);
 const SETTLE_AGAIN_MAX: Duration = Duration::from_secs(5);
@@ -107,22 +111,24 @@ impl Lane {
     /// Takes the next place in the pace, over all replicas.
     async fn place(&self, turn: Turn, stop: &watch::Receiver<bool>) -> Place {
         self.pacer.time_to_ask().await;
-        let Some(version) = self.gate.version_of(turn).filter(|_| !*stop.borrow()) else {
-            return Place::Gone;
-        };
-        match self.store.pace(&self.id, self.pacer.rule(), version).await {
-            Ok(Paced::Go(wait)) => Place::At(Instant::now() + wait),
-            Ok(Paced::Later(wait)) => Place::Later(wait),
-            Ok(Paced::Moved(gate)) => {
-                self.gate.learn(version, &gate, self.clock.now());
-                self.show();
-                Place::Gone
-            }
-            Err(error) => {
-                self.trouble("no place in the pace could be taken", &error);
-                Place::Later(IDLE_POLL)
+        for _ in 0..PLACE_TRIES {
+            let Some(version) = self.gate.version_of(turn).filter(|_| !*stop.borrow()) else {
+                break;
+            };
+            match self.store.pace(&self.id, self.pacer.rule(), version).await {
+                Ok(Paced::Go(wait)) => return Place::At(Instant::now() + wait),
+                Ok(Paced::Later(wait)) => return Place::Later(wait),
+                Ok(Paced::Moved(gate)) => {
+                    self.gate.learn(version, &gate, self.clock.now());
+                    self.show();
+                }
+                Err(error) => {
+                    self.trouble("no place in the pace could be taken", &error);
+                    return Place::Later(IDLE_POLL);
+                }
             }
         }
+        Place::Gone
     }
 
     /// The right to probe, which one of all replicas gets.
