@@ -8,7 +8,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
 
-use crate::lead::{DestinationId, Identity, SourceId};
+use super::payload;
+use crate::lead::{DestinationId, Identity, Lead, SourceId};
 
 /// How many identities of one submission count; a form that names more people than this is no
 /// person's.
@@ -25,9 +26,11 @@ enum Kind {
     Email = 2,
     Delivery = 3,
     Fingerprint = 4,
+    ExternalId = 5,
+    Content = 6,
 }
 
-/// The keyed hash of an identity or of an idempotency key: HMAC-SHA256, cut to 16 bytes, so that
+/// The keyed hash of an identity, of an idempotency key, …: HMAC-SHA256, cut to 16 bytes, so that
 /// a billion of them collide with a probability below 10⁻²⁰.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct IdentityHash([u8; IdentityHash::LEN]);
@@ -98,9 +101,7 @@ impl fmt::Debug for IdentityKey {
 impl IdentityKey {
     /// The key that belongs to `store.secret`.
     pub fn from_secret(secret: &SecretString) -> Self {
-        let mut derive = keyed(secret.expose_secret().as_bytes());
-        derive.update(KEY_LABEL);
-        Self(keyed(&derive.finalize().into_bytes()))
+        Self(keyed(&derived(secret, KEY_LABEL)))
     }
 
     /// The key of a store that has no secret: 32 random bytes, made once and kept in the store.
@@ -145,6 +146,16 @@ impl IdentityKey {
         self.hash(Kind::Delivery, source.as_str(), key.as_bytes())
     }
 
+    /// The hash of a platform's own id of a submission, whatever its source: people search by it.
+    pub fn external_id(&self, id: &str) -> IdentityHash {
+        self.hash(Kind::ExternalId, "", id.as_bytes())
+    }
+
+    /// The digest of what a lead says: two leads say the same when they have the same.
+    pub fn content(&self, lead: &Lead) -> IdentityHash {
+        payload::with_lead_bytes(lead, |bytes| self.hash(Kind::Content, "", bytes))
+    }
+
     /// `scope` is at most 64 bytes long (a name), so one byte says where it ends.
     fn hash(&self, kind: Kind, scope: &str, value: &[u8]) -> IdentityHash {
         let mut mac = self.0.clone();
@@ -156,6 +167,13 @@ impl IdentityKey {
         cut.copy_from_slice(&whole[..IdentityHash::LEN]);
         IdentityHash(cut)
     }
+}
+
+/// A key of its own for each label.
+pub(super) fn derived(secret: &SecretString, label: &[u8]) -> [u8; 32] {
+    let mut derive = keyed(secret.expose_secret().as_bytes());
+    derive.update(label);
+    derive.finalize().into_bytes().into()
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
@@ -182,6 +200,18 @@ mod tests {
         assert_ne!(hash, key.identity(&main, &Identity::Email("+84900000012".into())));
         assert_ne!(hash, key.delivery(&"main".parse().unwrap(), "+84900000012"));
         assert_ne!(hash, IdentityKey::from_random(&[8; 32]).identity(&main, &person));
+        assert_ne!(key.external_id("+84900000012"), hash);
+        assert_ne!(key.external_id("f-1"), key.external_id("f-2"));
+    }
+
+    #[test]
+    fn leads_that_say_the_same_have_one_digest() {
+        let key = IdentityKey::from_random(&[7; 32]);
+        let lead = Lead { message: Some("Xin chào".into()), ..Lead::default() };
+        let other = Lead { name: lead.message.clone(), ..Lead::default() };
+        assert_eq!(key.content(&lead), key.content(&lead.clone()));
+        assert_ne!(key.content(&lead), key.content(&other));
+        assert_ne!(key.content(&lead), IdentityKey::from_random(&[8; 32]).content(&lead));
     }
 
     #[test]

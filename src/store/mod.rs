@@ -8,6 +8,7 @@
 mod conformance;
 pub mod identity;
 pub mod pace;
+pub mod payload;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -32,7 +33,8 @@ pub struct Options {
     pub dedup_window: Duration,
     /// How long a delivery's idempotency key is remembered.
     pub idempotency_window: Duration,
-    /// Keys the identity hashes; without one a random key is made once and kept in the store.
+    /// Seals what is stored of persons and keys their hashes. Without one nothing is sealed, and
+    /// the hashes have a random key that is made once and kept in the store.
     pub secret: Option<SecretString>,
 }
 
