@@ -2,7 +2,7 @@
 //! [`conformance!`] makes one test of each for one implementation.
 //!
 //! ```ignore
-//! async fn open() -> Bed { … } // a fresh store, opened with `options()`
+//! async fn open() -> Bed { … } // a fresh store, opened with `options()` or `options_with_secret()`
 //! conformance!(crate::store::sqlite::tests::open);
 //! ```
 
@@ -27,6 +27,11 @@ use crate::lead::{DestinationId, Event, Record, State, SubmissionId, Timestamp, 
 /// What the suite expects a store to be opened with.
 pub(crate) fn options() -> Options {
     Options { dedup_window: WINDOW, idempotency_window: REMEMBERED, secret: None }
+}
+
+/// The same with a secret: what is stored is sealed, and nothing else is different.
+pub(crate) fn options_with_secret() -> Options {
+    Options { secret: Some("a secret of some length".into()), ..options() }
 }
 
 /// How long a person's first submission claims them.

@@ -3,12 +3,10 @@
 use super::claims::Claim;
 use super::columns::Hashes;
 use super::fault::Fault;
-use super::record::lead_json;
 use super::transaction::Transaction;
-use crate::lead::{
-    DestinationId, Identity, Lead, RawBody, SourceId, State, SubmissionId, Timestamp,
-};
-use crate::store::identity::{IdentityHash, IdentityKey};
+use crate::lead::{DestinationId, Identity, Lead, SourceId, State, SubmissionId, Timestamp};
+use crate::store::identity::IdentityHash;
+use crate::store::payload::{Payload, Vault};
 use crate::store::{Admission, Content, Verdict};
 
 /// An admission with everything done that can be done before the writer's turn.
@@ -17,41 +15,49 @@ pub(super) struct Entry {
     source: SourceId,
     destination: DestinationId,
     received_at: Timestamp,
-    external_id: Option<String>,
     delivery: Option<IdentityHash>,
     identities: Hashes,
-    content: Stored,
+    external: Option<IdentityHash>,
+    content: Option<IdentityHash>,
+    payload: Option<Vec<u8>>,
+    fate: Fate,
 }
 
-/// What an entry holds, as it is stored.
-enum Stored {
-    Lead { lead: Vec<u8> },
-    Quarantined { reason: String, lead: Option<Vec<u8>>, raw: RawBody },
-    Test { lead: Vec<u8> },
+/// What is to become of an entry.
+enum Fate {
+    Lead,
+    Quarantined { reason: String, raw: Vec<u8> },
+    Test,
 }
 
-/// Does the hashing and the writing of JSON.
-pub(super) fn prepare(key: &IdentityKey, admission: Admission) -> Entry {
+/// Does the hashing and the sealing.
+pub(super) fn prepare(vault: &Vault, admission: Admission) -> Entry {
     let Admission { id, source, destination, received_at, external_id, idempotency_key, content } =
         admission;
-    let (identities, content) = match content {
-        Content::Lead { lead, identities } => (identities, Stored::Lead { lead: lead_json(&lead) }),
+    let (lead, identities, fate) = match content {
+        Content::Lead { lead, identities } => (Some(lead), identities, Fate::Lead),
         Content::Quarantined { reason, lead, raw } => {
             let named = lead.as_ref().map(named).unwrap_or_default();
-            let lead = lead.as_ref().map(lead_json);
-            (named, Stored::Quarantined { reason, lead, raw })
+            (lead, named, Fate::Quarantined { reason, raw: vault.close_body(&raw) })
         }
-        Content::Test { lead } => (named(&lead), Stored::Test { lead: lead_json(&lead) }),
+        Content::Test { lead } => {
+            let named = named(&lead);
+            (Some(lead), named, Fate::Test)
+        }
     };
+    let key = vault.key();
+    let payload = Payload { external_id, lead };
     Entry {
         delivery: idempotency_key.map(|idempotency| key.delivery(&source, &idempotency)),
         identities: Hashes(key.identities(&destination, &identities)),
+        external: payload.external_id.as_deref().map(|id| key.external_id(id)),
+        content: payload.lead.as_ref().map(|lead| key.content(lead)),
+        payload: (!payload.is_empty()).then(|| vault.close(&payload)),
         id,
         source,
         destination,
         received_at,
-        external_id,
-        content,
+        fate,
     }
 }
 
@@ -77,21 +83,19 @@ fn admit_one(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<Verdict
         }
     }
     transaction.know(&entry.destination)?;
-    let verdict = match &entry.content {
-        Stored::Lead { lead } => admit_lead(transaction, entry, lead)?,
-        Stored::Quarantined { reason, lead, raw } => {
+    let verdict = match &entry.fate {
+        Fate::Lead => admit_lead(transaction, entry)?,
+        Fate::Quarantined { reason, raw } => {
             let row = Row {
                 reason: Some(reason),
-                lead: lead.as_deref(),
                 raw: Some(raw),
                 ..Row::settled(State::Quarantined, entry)
             };
             row.insert(transaction, entry)?;
             Verdict::Quarantined
         }
-        Stored::Test { lead } => {
-            let row = Row { lead: Some(lead), ..Row::settled(State::Test, entry) };
-            row.insert(transaction, entry)?;
+        Fate::Test => {
+            Row::settled(State::Test, entry).insert(transaction, entry)?;
             Verdict::Test
         }
     };
@@ -99,11 +103,7 @@ fn admit_one(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<Verdict
 }
 
 /// The first identity that is claimed decides, and a phone comes before an e-mail.
-fn admit_lead(
-    transaction: &mut Transaction<'_>,
-    entry: &Entry,
-    lead: &[u8],
-) -> Result<Verdict, Fault> {
+fn admit_lead(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<Verdict, Fault> {
     let mut earlier: Option<Claim> = None;
     let mut claimed = 0_u8;
     for (position, hash) in entry.identities.0.iter().enumerate() {
@@ -123,12 +123,11 @@ fn admit_lead(
     }
     let claimed_until = (claimed != 0).then_some(claim.until);
     let row = match earlier {
-        None => Row { claimed, claimed_until, lead: Some(lead), ..Row::pending() },
+        None => Row { claimed, claimed_until, ..Row::pending() },
         Some(earlier) => Row {
             claimed,
             claimed_until,
             duplicate_of: Some(earlier.lead),
-            lead: Some(lead),
             ..Row::settled(State::Merged, entry)
         },
     };
@@ -147,8 +146,7 @@ struct Row<'a> {
     claimed_until: Option<Timestamp>,
     duplicate_of: Option<SubmissionId>,
     reason: Option<&'a str>,
-    lead: Option<&'a [u8]>,
-    raw: Option<&'a RawBody>,
+    raw: Option<&'a [u8]>,
 }
 
 impl Row<'_> {
@@ -160,7 +158,6 @@ impl Row<'_> {
             claimed_until: None,
             duplicate_of: None,
             reason: None,
-            lead: None,
             raw: None,
         }
     }
@@ -188,11 +185,11 @@ impl Row<'_> {
             entry.delivery,
             delivery_until,
             self.duplicate_of,
-            entry.external_id,
+            entry.external,
+            entry.content,
             self.reason,
-            self.lead,
-            self.raw.map(|raw| raw.content_type.as_str()),
-            self.raw.map(|raw| raw.bytes.as_slice()),
+            entry.payload,
+            self.raw,
         ])?;
         memory.claims.carry(&entry.identities.0, memory.newest);
         if let Some((hash, until)) = entry.delivery.zip(delivery_until) {
@@ -208,6 +205,6 @@ impl Row<'_> {
 const INSERT: &str = "\
     INSERT INTO records (seq, id, state, began, source, destination, received_at, place,
                          settled_at, identities, claimed, claimed_until, delivery, delivery_until,
-                         duplicate_of, external_id, reason, lead, raw_type, raw)
+                         duplicate_of, external, content, reason, payload, raw)
     VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
             ?18)";

@@ -39,7 +39,7 @@ pub(super) fn forget(
     now: Timestamp,
 ) -> Result<u64, Fault> {
     let db = transaction.db;
-    let hashes = hashes_everywhere(db, &transaction.settings.key, identities)?;
+    let hashes = hashes_everywhere(db, transaction.settings.vault.key(), identities)?;
     let mut records = BTreeSet::new();
     for hash in &hashes {
         let mut select = db.prepare_cached(CARRIERS)?;
@@ -72,8 +72,8 @@ fn erase(transaction: &mut Transaction<'_>, member: &Member, now: Timestamp) -> 
     let events = history::append(events.as_deref(), Event::plain(now, "erased"))?;
     db.prepare_cached(
         "UPDATE records SET state = ?2, settled_at = ?3, events = ?4, deadline = NULL, due = NULL,
-             identities = NULL, claimed = 0, claimed_until = NULL, external_id = NULL,
-             reason = NULL, lead = NULL, raw_type = NULL, raw = NULL
+             identities = NULL, claimed = 0, claimed_until = NULL, external = NULL,
+             content = NULL, reason = NULL, payload = NULL, raw = NULL
          WHERE seq = ?1",
     )?
     .execute((member.seq, State::Erased, now, events))?;

@@ -10,20 +10,25 @@ use super::record::{self, COLUMNS, Detail};
 use super::runs::{CARRIERS, CARRIERS_VALUES};
 use crate::lead::{DestinationId, Record, SubmissionId, Timestamp};
 use crate::store::identity::IdentityKey;
+use crate::store::payload::Vault;
 use crate::store::{Cursor, Depth, Match, Page, Query};
 
 /// See [`crate::store::Store::find`].
-pub(super) fn find(db: &Connection, id: SubmissionId) -> Result<Option<Record>, Fault> {
+pub(super) fn find(
+    db: &Connection,
+    vault: &Vault,
+    id: SubmissionId,
+) -> Result<Option<Record>, Fault> {
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM records WHERE id = ?1"))?;
     let mut rows = select.query([id])?;
-    rows.next()?.map(|row| record::read(row, Detail::Whole)).transpose()
+    rows.next()?.map(|row| record::read(row, vault, Detail::Whole)).transpose()
 }
 
 /// See [`crate::store::Store::list`].
-pub(super) fn list(db: &Connection, key: &IdentityKey, query: &Query) -> Result<Page, Fault> {
+pub(super) fn list(db: &Connection, vault: &Vault, query: &Query) -> Result<Page, Fault> {
     let limit = query.limit.clamp(1, Query::LIMIT_MAX);
     let mut wanted = Conditions::default();
-    wanted.all_of(db, key, query)?;
+    wanted.all_of(db, vault.key(), query)?;
     // One more than a page tells whether there is a next one.
     let mut select = db.prepare(&wanted.statement(limit + 1))?;
     let mut rows = select.query(params_from_iter(wanted.values))?;
@@ -35,7 +40,7 @@ pub(super) fn list(db: &Connection, key: &IdentityKey, query: &Query) -> Result<
             page.next = Some(Cursor([(log, last)].into()));
             break;
         }
-        page.records.push(record::read(row, Detail::WithoutHistory)?);
+        page.records.push(record::read(row, vault, Detail::WithoutHistory)?);
         last = u64::try_from(row.get::<_, i64>("seq")?).unwrap_or(0);
     }
     Ok(page)
@@ -120,8 +125,8 @@ impl Conditions {
                     values.push(i64::try_from(*id).unwrap_or(-1).into());
                 }
                 Match::ExternalId(id) => {
-                    any.push("SELECT seq FROM records WHERE external_id = ?");
-                    values.push(text(id));
+                    any.push("SELECT seq FROM records WHERE external = ?");
+                    values.push(Value::Blob(key.external_id(id).as_bytes().to_vec()));
                 }
                 Match::Identity(identity) => {
                     for hash in hashes_everywhere(db, key, std::slice::from_ref(identity))? {

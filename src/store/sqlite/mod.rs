@@ -107,8 +107,8 @@ impl Sqlite {
         open::create(path)?;
         let mut db = open::connect(path)?;
         open::prepare(&db, path, checkpoint::log_bytes_max(tuning.checkpoint_pages))?;
-        let key = open::identity_key(&db, path, options)?;
-        let settings = Arc::new(Settings::new(options, key));
+        let vault = open::vault(&db, path, options)?;
+        let settings = Arc::new(Settings::new(options, vault));
         let memory = Memory::load(&db, tuning)?;
         let lanes = Arc::clone(&memory.gates.lanes);
         let wal = Wal::watch(&mut db, path, tuning.checkpoint_pages)?;
@@ -212,9 +212,9 @@ fn closed() -> StoreError {
 #[async_trait]
 impl Store for Sqlite {
     async fn admit(&self, batch: Vec<Admission>) -> Result<Vec<Verdict>, StoreError> {
-        let key = &self.settings.key;
+        let vault = &self.settings.vault;
         let entries: Vec<_> =
-            batch.into_iter().map(|admission| admit::prepare(key, admission)).collect();
+            batch.into_iter().map(|admission| admit::prepare(vault, admission)).collect();
         self.write(move |transaction| admit::admit(transaction, &entries)).await
     }
 
@@ -277,12 +277,13 @@ impl Store for Sqlite {
     }
 
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
-        self.read(move |db| list::find(db, id)).await
+        let settings = Arc::clone(&self.settings);
+        self.read(move |db| list::find(db, &settings.vault, id)).await
     }
 
     async fn list(&self, query: Query) -> Result<Page, StoreError> {
         let settings = Arc::clone(&self.settings);
-        self.read(move |db| list::list(db, &settings.key, &query)).await
+        self.read(move |db| list::list(db, &settings.vault, &query)).await
     }
 
     async fn ledger(&self) -> Result<Ledger, StoreError> {

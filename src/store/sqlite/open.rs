@@ -8,12 +8,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::fault::Fault;
-use crate::store::identity::IdentityKey;
+use crate::store::payload::Vault;
 use crate::store::{Options, StoreError};
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// Of [`SCHEMA`], in the file's header (`user_version`).
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Says in the file's header that it is ours: "Lead".
 const APPLICATION: i64 = 0x4c65_6164;
 
@@ -117,38 +117,38 @@ pub(super) fn prepare(db: &Connection, database: &Path, log_max: u64) -> Result<
     db.pragma_update(None, "journal_size_limit", limit).map_err(|error| told(error.into()))
 }
 
-/// The key of the identity hashes: the secret's, or the one that the store keeps. A store is
-/// refused with another key than it began with: it would recognise nobody, and every person would
+/// The vault of the secret, or of the key that the store keeps. A store is refused with another one
+/// than it began with: it could read nothing and would recognise nobody, and every person would
 /// become a second lead.
-pub(super) fn identity_key(
+pub(super) fn vault(
     db: &Connection,
     database: &Path,
     options: &Options,
-) -> Result<IdentityKey, StoreError> {
+) -> Result<Vault, StoreError> {
     let told = |error: rusqlite::Error| in_file(database, &error.into());
-    let key = match &options.secret {
-        Some(secret) => IdentityKey::from_secret(secret),
+    let vault = match &options.secret {
+        Some(secret) => Vault::from_secret(secret),
         None => {
             let kept: Option<[u8; 32]> = read_meta(db, "identity_key").map_err(told)?;
             let bytes = kept.map_or_else(random, Ok)?;
             write_meta(db, "identity_key", &bytes).map_err(told)?;
-            IdentityKey::from_random(&bytes)
+            Vault::from_random(&bytes)
         }
     };
-    let fingerprint = key.fingerprint();
+    let fingerprint = vault.key().fingerprint();
     let began_with: Option<[u8; 16]> = read_meta(db, "identity_fingerprint").map_err(told)?;
     match began_with {
         None => write_meta(db, "identity_fingerprint", fingerprint.as_bytes()).map_err(told)?,
         Some(bytes) if bytes == *fingerprint.as_bytes() => {}
         Some(_) => {
             return Err(StoreError::Unavailable(format!(
-                "{} was begun with another store.secret (or with none) and would recognise \
-                 nobody: set the one it was begun with, or begin with a new file",
+                "{} was begun with another store.secret (or with none), and could not be read: \
+                 set the one it was begun with, or begin with a new file",
                 database.display()
             )));
         }
     }
-    Ok(key)
+    Ok(vault)
 }
 
 fn create_tables(db: &Connection) -> Result<(), Fault> {

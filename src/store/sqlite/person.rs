@@ -193,8 +193,8 @@ fn claim(
 fn heir(db: &Connection, dead: &Member) -> Result<Option<Member>, Fault> {
     let sql = format!(
         "SELECT {} FROM records INDEXED BY duplicates
-         WHERE duplicate_of = ?1 AND state = ?3 AND lead IS NOT NULL
-             AND lead <> (SELECT lead FROM records WHERE seq = ?2)
+         WHERE duplicate_of = ?1 AND state = ?3 AND content IS NOT NULL
+             AND content <> (SELECT content FROM records WHERE seq = ?2)
          ORDER BY seq LIMIT 1",
         Member::COLUMNS
     );

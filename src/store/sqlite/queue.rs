@@ -113,9 +113,9 @@ fn take(
 ) -> Result<Option<Work>, Fault> {
     let mut update = transaction.db.prepare_cached(
         "UPDATE records SET fence = fence + 1, deadline = ?2 WHERE seq = ?1
-         RETURNING id, fence, source, received_at, attempts, lead",
+         RETURNING id, fence, source, received_at, attempts, payload",
     )?;
-    let (work, json) = update.query_row((seq, deadline), |row| {
+    let (work, stored) = update.query_row((seq, deadline), |row| {
         let lease = Lease { lane: lane.clone(), id: row.get(0)?, fence: row.get(1)?, deadline };
         let work = Work {
             lease,
@@ -126,7 +126,8 @@ fn take(
         };
         Ok((work, row.get::<_, Option<Vec<u8>>>(5)?))
     })?;
-    if let Some(lead) = json.and_then(|json| record::lead(&json).ok()) {
+    let payload = record::payload(&transaction.settings.vault, stored);
+    if let Some(lead) = payload.ok().and_then(|payload| payload.lead) {
         return Ok(Some(Work { lead, ..work }));
     }
     tracing::error!(lead_id = %work.lease.id, "a stored lead cannot be read");

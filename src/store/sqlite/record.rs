@@ -4,12 +4,13 @@ use rusqlite::Row;
 
 use super::fault::Fault;
 use super::history;
-use crate::lead::{Lead, Phase, Record, State, Timestamp, Upstream};
+use crate::lead::{Phase, Record, State, Timestamp, Upstream};
+use crate::store::payload::{Payload, Vault};
 
 /// What [`read`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, state, began, source, destination, received_at, due, \
-     deadline, settled_at, duplicate_of, upstream_lead, upstream_requester, external_id, reason, \
-     events, lead, seq";
+     deadline, settled_at, duplicate_of, upstream_lead, upstream_requester, reason, events, \
+     payload, seq";
 
 /// Whether a record is read with its history.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(super) enum Detail {
 }
 
 /// The record in a row of [`COLUMNS`].
-pub(super) fn read(row: &Row<'_>, detail: Detail) -> Result<Record, Fault> {
+pub(super) fn read(row: &Row<'_>, vault: &Vault, detail: Detail) -> Result<Record, Fault> {
     let state = row.get("state")?;
     let received_at = row.get("received_at")?;
     let history = match detail {
@@ -30,16 +31,17 @@ pub(super) fn read(row: &Row<'_>, detail: Detail) -> Result<Record, Fault> {
             history::whole(received_at, began, later.as_deref())?
         }
     };
+    let Payload { external_id, lead } = payload(vault, row.get("payload")?)?;
     Ok(Record {
         id: row.get("id")?,
         state,
         phase: phase(state, row)?,
         source: row.get("source")?,
         destination: row.get("destination")?,
-        external_id: row.get("external_id")?,
+        external_id,
         received_at,
         settled_at: row.get("settled_at")?,
-        lead: row.get::<_, Option<Vec<u8>>>("lead")?.map(|json| lead(&json)).transpose()?,
+        lead,
         upstream: upstream(row)?,
         duplicate_of: row.get("duplicate_of")?,
         reason: row.get("reason")?,
@@ -47,14 +49,10 @@ pub(super) fn read(row: &Row<'_>, detail: Detail) -> Result<Record, Fault> {
     })
 }
 
-/// A lead as it is stored.
-pub(super) fn lead_json(lead: &Lead) -> Vec<u8> {
-    serde_json::to_vec(lead).expect("a lead is texts in lists and maps, which JSON can hold")
-}
-
-/// The lead in a column. What is wrong with it is not said: it would quote the person.
-pub(super) fn lead(json: &[u8]) -> Result<Lead, Fault> {
-    serde_json::from_slice(json).map_err(|_| Fault::Unreadable("a record's lead"))
+/// What is in the column `payload`.
+pub(super) fn payload(vault: &Vault, column: Option<Vec<u8>>) -> Result<Payload, Fault> {
+    let Some(stored) = column else { return Ok(Payload::default()) };
+    vault.open(&stored).map_err(|_| Fault::Unreadable("a record's lead"))
 }
 
 /// `due` is taken away when a lane finds it past, so that no clock is needed to tell.

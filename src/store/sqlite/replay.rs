@@ -11,6 +11,7 @@ use super::transaction::Transaction;
 use super::{history, record};
 use crate::lead::{DestinationId, Event, Identity, Lead, State, SubmissionId, Timestamp};
 use crate::store::Replayed;
+use crate::store::payload::Payload;
 
 /// See [`crate::store::Store::replay`].
 pub(super) fn replay(
@@ -20,7 +21,7 @@ pub(super) fn replay(
     corrected: Option<&(Lead, Vec<Identity>)>,
 ) -> Result<Replayed, Fault> {
     let mut select = transaction.db.prepare_cached(
-        "SELECT seq, state, destination, lead IS NOT NULL FROM records WHERE id = ?1",
+        "SELECT seq, state, destination, content IS NOT NULL FROM records WHERE id = ?1",
     )?;
     let found = select.query_row([id], |row| {
         Ok((row.get(0)?, row.get(1)?, row.get::<_, DestinationId>(2)?, row.get(3)?))
@@ -58,11 +59,21 @@ fn correct(
         person::release_own(transaction, &before)?;
         transaction.memory.claims.drop_carrier(transaction.db, &before.identities, seq)?;
     }
-    let identities = Hashes(transaction.settings.key.identities(destination, identities));
+    let vault = &transaction.settings.vault;
+    let identities = Hashes(vault.key().identities(destination, identities));
+    let stored = transaction
+        .db
+        .prepare_cached("SELECT payload FROM records WHERE seq = ?1")?
+        .query_row([seq], |row| row.get(0))?;
+    // What cannot be read is replaced like any other, only that its external id is lost with it.
+    let before = record::payload(vault, stored).unwrap_or_default();
+    let payload = vault.close(&Payload { lead: Some(lead.clone()), ..before });
     transaction
         .db
-        .prepare_cached("UPDATE records SET lead = ?2, identities = ?3 WHERE seq = ?1")?
-        .execute((seq, record::lead_json(lead), &identities))?;
+        .prepare_cached(
+            "UPDATE records SET payload = ?2, content = ?3, identities = ?4 WHERE seq = ?1",
+        )?
+        .execute((seq, payload, vault.key().content(lead), &identities))?;
     transaction.memory.claims.add_carrier(transaction.db, &identities.0, seq)
 }
 

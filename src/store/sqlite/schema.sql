@@ -1,4 +1,5 @@
--- Version 1. Times are milliseconds since 1970 (UTC); hashes are 16 bytes (see store/identity.rs).
+-- Version 2. Times are milliseconds since 1970 (UTC); hashes are 16 bytes (see
+-- store/identity.rs); what is closed is compressed and, with a secret, sealed (store/payload/).
 
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
@@ -31,12 +32,12 @@ CREATE TABLE records (
     duplicate_of       BLOB,                -- id of the submission that carries the lead
     upstream_lead      INTEGER,
     upstream_requester INTEGER,
-    external_id        TEXT,
+    external           BLOB,                -- hash of the platform's own id
+    content            BLOB,                -- digest of the lead; NULL: there is none
     reason             TEXT,
     events             TEXT,                -- the history but for its first event
-    lead               BLOB,                -- JSON
-    raw_type           TEXT,
-    raw                BLOB
+    payload            BLOB,                -- lead and the platform's own id, closed
+    raw                BLOB                 -- the body as it came, closed
 ) STRICT;
 
 -- The queue. A pending record is in exactly one of these three. The columns of their conditions
@@ -53,7 +54,7 @@ CREATE INDEX settled ON records (state, settled_at) WHERE settled_at IS NOT NULL
 CREATE INDEX uncommon ON records (state, seq) WHERE state > 1;
 CREATE INDEX duplicates ON records (duplicate_of) WHERE duplicate_of IS NOT NULL;
 CREATE INDEX upstream ON records (upstream_lead) WHERE upstream_lead IS NOT NULL;
-CREATE INDEX external ON records (external_id) WHERE external_id IS NOT NULL;
+CREATE INDEX external ON records (external) WHERE external IS NOT NULL;
 
 -- Who holds a phone, an e-mail or an idempotency key, in runs: each was written once, in order.
 -- Follows `records` at a distance; run 0 takes what is written out of turn (claims.rs, runs.rs).

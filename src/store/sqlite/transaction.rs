@@ -12,21 +12,21 @@ use super::ledger::LedgerChanges;
 use super::{Tuning, runs};
 use crate::lead::DestinationId;
 use crate::store::Options;
-use crate::store::identity::IdentityKey;
+use crate::store::payload::Vault;
 
-/// What the store was opened with, and the key that came of it.
+/// What the store was opened with, and the vault that came of it.
 pub(super) struct Settings {
     pub(super) dedup_window: Duration,
     pub(super) idempotency_window: Duration,
-    pub(super) key: IdentityKey,
+    pub(super) vault: Vault,
 }
 
 impl Settings {
-    pub(super) fn new(options: &Options, key: IdentityKey) -> Self {
+    pub(super) fn new(options: &Options, vault: Vault) -> Self {
         Self {
             dedup_window: options.dedup_window,
             idempotency_window: options.idempotency_window,
-            key,
+            vault,
         }
     }
 }

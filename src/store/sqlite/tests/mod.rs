@@ -2,6 +2,7 @@
 
 mod files;
 mod recovery;
+mod sealed;
 mod writing;
 
 use std::fs;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
-use crate::store::conformance::{Bed, conformance, options};
+use crate::store::conformance::{Bed, conformance, options, options_with_secret};
 
 conformance!(open);
 
@@ -23,6 +24,17 @@ async fn open() -> Bed {
 
 /// Small enough that everything happens often.
 const TUNING: Tuning = Tuning { checkpoint_pages: 64, run_length: 8, moved_min: 1 };
+
+/// A text that hardly gets shorter when it is compressed; another one for each seed.
+fn babble(seed: u64, length: usize) -> String {
+    let mut state = seed;
+    let letter = |_| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b' ' + u8::try_from(state >> 58).unwrap())
+    };
+    (0..length).map(letter).collect()
+}
 
 /// A folder with a database in it, which goes with it.
 struct Folder(TempDir);

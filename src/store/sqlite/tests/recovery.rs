@@ -13,7 +13,7 @@ async fn holders(
     now: Timestamp,
 ) -> Vec<Option<SubmissionId>> {
     let main = conformance::lane();
-    let key = &store.settings.key;
+    let key = store.settings.vault.key();
     let hashes: Vec<_> = persons.iter().map(|person| key.identity(&main, person)).collect();
     let held = store.write(move |transaction| {
         let claims = &transaction.memory.claims;
@@ -105,7 +105,7 @@ async fn no_hash_outlives_its_record() {
     for left in [
         "SELECT count(*) FROM carriers
          WHERE seq NOT IN (SELECT seq FROM records WHERE identities IS NOT NULL)",
-        "SELECT count(*) FROM claims WHERE lead IN (SELECT id FROM records WHERE lead IS NULL)",
+        "SELECT count(*) FROM claims WHERE lead IN (SELECT id FROM records WHERE payload IS NULL)",
     ] {
         let left: i64 =
             store.read(move |db| Ok(db.query_row(left, [], |row| row.get(0))?)).await.unwrap();

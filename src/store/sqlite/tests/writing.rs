@@ -81,7 +81,7 @@ async fn a_full_disk_refuses_and_recovers() {
     pages_max("1").await.unwrap(); // no more than there are
     let mut refused = 0;
     for number in 12..60 {
-        let long = form().phone(number).says(&"x".repeat(5000));
+        let long = form().phone(number).says(&babble(number.into(), 5000));
         match store.admit(vec![long.admission()]).await {
             Err(StoreError::Unavailable(_)) => refused += 1,
             other => drop(other.unwrap()),
@@ -92,7 +92,7 @@ async fn a_full_disk_refuses_and_recovers() {
     assert_eq!((before.accepted(), before.residue()), (49 - refused, 0));
 
     pages_max("1000000").await.unwrap();
-    form().phone(59).says(&"x".repeat(5000)).accepted(&store).await; // nor did they claim anybody
+    form().phone(59).says(&babble(59, 5000)).accepted(&store).await; // nor did they claim anybody
 }
 
 #[tokio::test]
@@ -102,7 +102,8 @@ async fn the_log_stays_short_under_load() {
     let mut longest = 0;
     for round in 0..40 {
         let forms: Vec<Form> = (0..64)
-            .map(|number| form().email(&format!("thu{round}-{number}")).says(&"x".repeat(1000)))
+            .map(|number| (number, babble(round * 64 + number, 1300)))
+            .map(|(number, words)| form().email(&format!("thu{round}-{number}")).says(&words))
             .collect();
         join_all(forms.iter().map(|form| form.accepted(&store))).await;
         longest = longest.max(folder.bytes("leads.db-wal").len());
@@ -120,7 +121,7 @@ async fn what_cannot_be_read_does_not_stop_its_lane() {
     let store = folder.open();
     let spoilt = form().phone(11).accepted(&store).await;
     let next = form().phone(12).at(at(1)).accepted(&store).await;
-    let spoil = "UPDATE records SET lead = x'7b' WHERE id = ?1";
+    let spoil = "UPDATE records SET payload = x'7b' WHERE id = ?1";
     store.write(move |transaction| Ok(transaction.db.execute(spoil, [spoilt])?)).await.unwrap();
 
     let work = conformance::lease(&store, 10, at(2)).await;
