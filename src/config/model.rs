@@ -66,7 +66,8 @@ pub struct Store {
     pub url: StoreUrl,
     /// With Redis: where submissions wait while Redis is away.
     pub spool: Option<PathBuf>,
-    /// Keys the identity hashes.
+    /// Seals what is stored of people and keys the hashes that they are recognised by. Without one
+    /// nothing is sealed.
     pub secret: Option<SecretString>,
     /// How long a settled record is kept, by state.
     pub retention: BTreeMap<State, Duration>,
