@@ -8,7 +8,8 @@
 //! another.
 //!
 //! Measured (`cargo bench --bench payload`): a lead with name, phone, e-mail, a sentence and a page
-//! with three utm values is 665 bytes of JSON, 229 as [`shape`] writes it and 105 sealed.
+//! with three utm values is 667 bytes of JSON; 230 as [`shape`] writes it, 81 compressed and 111
+//! sealed, in 2.4 µs.
 
 mod known;
 mod seal;

@@ -1,5 +1,6 @@
 //! Sealing: AES-256-GCM under a key that is made of `store.secret`.
 
+use std::cell::RefCell;
 use std::fmt;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
@@ -27,9 +28,7 @@ impl SealingKey {
 
     /// Appends the sealed text; the header before it cannot be changed either.
     pub(super) fn seal(&self, header: u8, text: &[u8], out: &mut Vec<u8>) {
-        let mut nonce = [0; NONCE_LEN];
-        getrandom::fill(&mut nonce)
-            .expect("getrandom(2) of up to 256 bytes has no way to fail once the system is up");
+        let nonce = NONCES.with_borrow_mut(Nonces::next);
         out.extend_from_slice(&self.id);
         out.extend_from_slice(&nonce);
         let begin = out.len();
@@ -60,6 +59,32 @@ impl SealingKey {
     /// What is authenticated besides the text.
     fn bound(&self, header: u8) -> Aad<[u8; 1 + KEY_ID]> {
         Aad::from([header, self.id[0], self.id[1]])
+    }
+}
+
+/// Random nonces, drawn from the system some at a time: asking it takes as long as sealing does.
+struct Nonces {
+    drawn: [[u8; NONCE_LEN]; DRAWN],
+    used: usize,
+}
+
+/// 252 bytes: up to 256 the system gives in one piece.
+const DRAWN: usize = 21;
+
+thread_local! {
+    static NONCES: RefCell<Nonces> =
+        const { RefCell::new(Nonces { drawn: [[0; NONCE_LEN]; DRAWN], used: DRAWN }) };
+}
+
+impl Nonces {
+    fn next(&mut self) -> [u8; NONCE_LEN] {
+        if self.used == DRAWN {
+            getrandom::fill(self.drawn.as_flattened_mut())
+                .expect("getrandom(2) of up to 256 bytes has no way to fail once the system is up");
+            self.used = 0;
+        }
+        self.used += 1;
+        self.drawn[self.used - 1]
     }
 }
 
