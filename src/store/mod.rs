@@ -9,6 +9,7 @@ mod conformance;
 pub mod identity;
 pub mod pace;
 pub mod payload;
+pub mod redis;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -353,7 +354,7 @@ pub struct Health {
 
 /// Why a store did not do what it was asked. Nothing of what was asked has happened, unless a
 /// variant says otherwise.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// Too much is waiting; try again in a moment.
     #[error("the store is busy")]
@@ -387,8 +388,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Leased, StoreError>;
 
     /// Writes down how work ended, with `event` added to the history; refused when the fence is
-    /// old. After the lease has expired only [`Outcome::Created`] is believed, and turns `unknown`
-    /// into `created`.
+    /// old. After the lease has expired only [`Outcome::Created`] is believed, as long as nobody
+    /// has leased the record since: whether it is `unknown` or waits to be sent again.
     async fn settle(
         &self,
         lease: &Lease,

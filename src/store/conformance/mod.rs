@@ -78,6 +78,7 @@ macro_rules! conformance {
                 retries_spend_attempts_and_postponing_does_not, an_old_fence_is_refused,
                 a_settled_lease_is_over, created_says_what_caresoft_calls_it,
                 unknown_is_never_leased_again, an_expired_lease_makes_unknown,
+                a_late_created_is_believed_until_somebody_leases_anew,
                 a_lane_leases_its_own_only, history_is_kept_and_bounded, depth_counts_what_waits,
                 nobody_is_leased_twice_at_once;
             afterlife: dead_releases_its_claims, dead_releases_what_others_brought_it,

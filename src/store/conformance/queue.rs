@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::lead::{Phase, State};
+use crate::store::Replayed;
 
 async fn fresh(store: &dyn Store, count: u32) -> Vec<SubmissionId> {
     let mut ids = Vec::new();
@@ -171,6 +172,27 @@ pub(crate) async fn an_expired_lease_makes_unknown(store: &dyn Store) {
     assert_eq!(settle(store, &first, at(1002), created(8)).await, Settled::Stale);
     let ledger = store.ledger().await.unwrap();
     assert_eq!((ledger.count(State::Unknown), ledger.residue()), (1, 0));
+}
+
+/// Somebody had it sent again, and then the answer came after all: it is not sent again.
+pub(crate) async fn a_late_created_is_believed_until_somebody_leases_anew(store: &dyn Store) {
+    let all = fresh(store, 2).await;
+    let work = lease(store, 2, at(10)).await;
+    assert_eq!(store.expire_leases(at(100)).await.unwrap(), 2);
+    for id in &all {
+        assert_eq!(store.replay(*id, at(101), None).await.unwrap(), Replayed::Queued);
+    }
+    assert_eq!(settle(store, &work[0], at(102), dead()).await, Settled::Stale);
+    assert_eq!(settle(store, &work[0], at(102), created(7)).await, Settled::Done);
+    assert_eq!(state(store, all[0]).await, State::Created);
+
+    let again = lease(store, 2, at(103)).await;
+    assert_eq!(ids(&again), [all[1]], "what was created waits no more");
+    assert_eq!(settle(store, &work[1], at(104), created(8)).await, Settled::Stale);
+    assert_eq!(settle(store, &again[0], at(104), created(9)).await, Settled::Done);
+    let ledger = store.ledger().await.unwrap();
+    assert_eq!((ledger.count(State::Created), ledger.residue()), (2, 0));
+    assert_eq!(store.depth(&lane()).await.unwrap().pending, 0);
 }
 
 pub(crate) async fn a_lane_leases_its_own_only(store: &dyn Store) {

@@ -111,8 +111,13 @@ impl Vault {
 
     /// A payload as it is stored.
     pub fn close(&self, payload: &Payload) -> Vec<u8> {
+        self.close_parts(payload.external_id.as_deref(), payload.lead.as_ref())
+    }
+
+    /// The payload of these, as [`Vault::close`] stores it, for who does not want to give them away.
+    pub fn close_parts(&self, external_id: Option<&str>, lead: Option<&Lead>) -> Vec<u8> {
         with_scratch(|text| {
-            shape::write(payload, text);
+            shape::write(external_id, lead, text);
             self.close_kind(Kind::Person, text)
         })
     }

@@ -38,13 +38,13 @@ mod flag {
 }
 
 /// Appends a payload to `out`.
-pub(super) fn write(payload: &Payload, out: &mut Vec<u8>) {
+pub(super) fn write(external_id: Option<&str>, lead: Option<&Lead>, out: &mut Vec<u8>) {
     let mut writer = Writer::begin(out);
-    if let Some(id) = &payload.external_id {
+    if let Some(id) = external_id {
         writer.flags |= flag::EXTERNAL_ID;
         writer.text(id);
     }
-    if let Some(lead) = &payload.lead {
+    if let Some(lead) = lead {
         writer.flags |= flag::LEAD;
         writer.lead(lead);
     }

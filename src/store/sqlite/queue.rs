@@ -171,10 +171,10 @@ pub(super) fn settle(
     outcome: &Outcome,
     event: &Event,
 ) -> Result<Settled, Fault> {
-    let Some(record) = in_flight(transaction.db, lease)? else { return Ok(Settled::Stale) };
-    if record.state == State::Unknown && !matches!(outcome, Outcome::Created(_)) {
-        return Ok(Settled::Stale); // too late, and no answer to what became of it
-    }
+    let created = matches!(outcome, Outcome::Created(_));
+    let Some(record) = held_by(transaction.db, lease, created)? else {
+        return Ok(Settled::Stale);
+    };
     let events = history::append(record.events.as_deref(), event.clone())?;
     let db = transaction.db;
     match outcome {
@@ -204,12 +204,15 @@ pub(super) fn settle(
     Ok(Settled::Done)
 }
 
-fn in_flight(db: &Connection, lease: &Lease) -> Result<Option<InFlight>, Fault> {
+/// The record that a lease may still say something of. That it was created is believed as long as
+/// nobody has leased it since: when its outcome is unknown, and when it waits to be sent again.
+fn held_by(db: &Connection, lease: &Lease, created: bool) -> Result<Option<InFlight>, Fault> {
     let mut select = db.prepare_cached(
         "SELECT seq, state, source, events FROM records
-         WHERE id = ?1 AND fence = ?2 AND (state = 0 AND deadline IS NOT NULL OR state = ?3)",
+         WHERE id = ?1 AND fence = ?2
+             AND (state = 0 AND deadline IS NOT NULL OR ?4 AND state IN (0, ?3))",
     )?;
-    let record = select.query_row((lease.id, lease.fence, State::Unknown), InFlight::of);
+    let record = select.query_row((lease.id, lease.fence, State::Unknown, created), InFlight::of);
     Ok(record.optional()?)
 }
 

@@ -1,0 +1,227 @@
+//! Looking at records: one, a page of them, how many wait, the ledger.
+
+use std::collections::BTreeMap;
+
+use redis::{Value, cmd, from_redis_value};
+
+use super::Inner;
+use super::record::{self, Hash, Numbered, Parts, code, state, unreadable};
+use super::script::{self, Call, DEPTH, PAGE, SEARCH, SHOW, STATE, Script};
+use crate::lead::{DestinationId, Identity, Record, State, SubmissionId};
+use crate::store::payload::Vault;
+use crate::store::{Cursor, Depth, Ledger, Match, Page, Query, StoreError};
+
+/// Log entries that one call walks past: some milliseconds of Redis's time.
+const WALKED_MAX: usize = 1000;
+
+/// Calls in a row that look for the oldest pending record: two million records.
+const OLDEST_CALLS_MAX: usize = 1000;
+
+/// See [`crate::store::Store::find`].
+pub(super) async fn find(inner: &Inner, id: SubmissionId) -> Result<Option<Record>, StoreError> {
+    let vault = inner.vault().await?;
+    for lane in inner.everywhere().await? {
+        let found = SHOW.call(&lane).arg(id.as_bytes()).send(&inner.link).await?;
+        if found != Value::Nil {
+            return record::read(&vault, &lane, found).map(|found| Some(found.record));
+        }
+    }
+    Ok(None)
+}
+
+/// See [`crate::store::Store::list`]. Each destination has a log of its own; a page is what is
+/// newest of all of them.
+pub(super) async fn list(inner: &Inner, query: &Query) -> Result<Page, StoreError> {
+    let vault = inner.vault().await?;
+    let limit = query.limit.clamp(1, Query::LIMIT_MAX);
+    let mut lanes = inner.everywhere().await?;
+    lanes.retain(|lane| query.destination.as_ref().is_none_or(|wanted| wanted == lane));
+    let mut places = query.cursor.clone().unwrap_or_default().0;
+    let mut found = Vec::new();
+    for lane in &lanes {
+        let below = places.get(lane).copied();
+        let some = newest(inner, &vault, lane, query, below, limit + 1).await?;
+        // What arrives while somebody turns the pages is on none of them.
+        if let Some(first) = some.first() {
+            places.entry(lane.clone()).or_insert(first.number + 1);
+        }
+        found.extend(some);
+    }
+    found.sort_by_key(|Numbered { number, record }| {
+        std::cmp::Reverse((record.received_at, record.id, *number))
+    });
+    let is_last = found.len() <= limit;
+    found.truncate(limit);
+    for Numbered { number, record } in &found {
+        places.insert(record.destination.clone(), *number);
+    }
+    let next = (!is_last).then_some(Cursor(places));
+    Ok(Page { records: found.into_iter().map(|numbered| numbered.record).collect(), next })
+}
+
+/// The newest records of one destination that a query asks for, below a place in its log.
+async fn newest(
+    inner: &Inner,
+    vault: &Vault,
+    lane: &DestinationId,
+    query: &Query,
+    below: Option<u64>,
+    max: usize,
+) -> Result<Vec<Numbered>, StoreError> {
+    if !query.matching.is_empty() {
+        return search(inner, vault, lane, query, below, max).await;
+    }
+    let is_uncommon =
+        |state: &State| !matches!(state, State::Pending | State::Created | State::Merged);
+    let below = below.map(|below| below.to_string()).unwrap_or_default();
+    let walk = Walk { inner, vault, lane, query, below, max };
+    if query.states.is_empty() || !query.states.iter().all(is_uncommon) {
+        let states: String = query.states.iter().map(|state| code(*state).to_string()).collect();
+        return walk.by(&PAGE, &states).await;
+    }
+    let mut found = Vec::new();
+    for state in &query.states {
+        found.extend(walk.by(&STATE, &code(*state).to_string()).await?);
+    }
+    found.sort_by_key(|numbered| std::cmp::Reverse(numbered.number));
+    found.dedup_by_key(|numbered| numbered.number);
+    found.truncate(max);
+    Ok(found)
+}
+
+/// A walk from the newest to the oldest, some at a time.
+struct Walk<'a> {
+    inner: &'a Inner,
+    vault: &'a Vault,
+    lane: &'a DestinationId,
+    query: &'a Query,
+    below: String,
+    max: usize,
+}
+
+impl Walk<'_> {
+    async fn by(&self, script: &'static Script, states: &str) -> Result<Vec<Numbered>, StoreError> {
+        let (mut found, mut below) = (Vec::new(), self.below.clone());
+        loop {
+            let most = self.max - found.len();
+            let call = script.call(self.lane).arg(&below).arg(most).arg(WALKED_MAX).arg(states);
+            let mut answer = Parts::of(filtered(call, self.query).send(&self.inner.link).await?)?;
+            below = answer.text().unwrap_or_default();
+            found.extend(read_all(self.vault, self.lane, answer.next())?);
+            if below.is_empty() || found.len() >= self.max {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// The arguments that every walk ends with.
+fn filtered(call: Call, query: &Query) -> Call {
+    let moment = |at: Option<crate::lead::Timestamp>| {
+        at.map(|at| at.as_millis().to_string()).unwrap_or_default()
+    };
+    let source = query.source.as_ref().map_or("", |source| source.as_str());
+    call.arg(source).arg(moment(query.since)).arg(moment(query.until))
+}
+
+/// The records that any reading of a search names; all else that the query asks for is looked at
+/// here, since they are few.
+async fn search(
+    inner: &Inner,
+    vault: &Vault,
+    lane: &DestinationId,
+    query: &Query,
+    below: Option<u64>,
+    max: usize,
+) -> Result<Vec<Numbered>, StoreError> {
+    let mut call = SEARCH.call(lane);
+    for reading in &query.matching {
+        match reading {
+            Match::Identity(identity) => {
+                for hash in hashes_at(vault, lane, std::slice::from_ref(identity)) {
+                    call.push("h");
+                    call.push(hash.as_bytes());
+                }
+            }
+            Match::Id(id) => {
+                call.push("i");
+                call.push(id.as_bytes());
+            }
+            Match::UpstreamLead(id) => {
+                call.push("u");
+                call.push(id.to_string());
+            }
+            Match::ExternalId(id) => {
+                call.push("x");
+                call.push(Hash::cut(vault.key().external_id(id)).as_bytes());
+            }
+        }
+    }
+    let mut found = read_all(vault, lane, call.send(&inner.link).await?)?;
+    found.retain(|Numbered { number, record }| {
+        below.is_none_or(|below| *number < below)
+            && (query.states.is_empty() || query.states.contains(&record.state))
+            && query.source.as_ref().is_none_or(|source| *source == record.source)
+            && query.since.is_none_or(|since| record.received_at >= since)
+            && query.until.is_none_or(|until| record.received_at < until)
+    });
+    found.sort_by_key(|numbered| std::cmp::Reverse(numbered.number));
+    found.truncate(max);
+    Ok(found)
+}
+
+fn read_all(
+    vault: &Vault,
+    lane: &DestinationId,
+    answer: Value,
+) -> Result<Vec<Numbered>, StoreError> {
+    let shown = Parts::of(answer)?.rest();
+    shown.map(|one| record::read(vault, lane, one)).collect()
+}
+
+/// The hashes that persons have at one destination.
+pub(super) fn hashes_at(vault: &Vault, lane: &DestinationId, identities: &[Identity]) -> Vec<Hash> {
+    identities.iter().map(|identity| Hash::cut(vault.key().identity(lane, identity))).collect()
+}
+
+/// See [`crate::store::Store::ledger`]. A destination's counts are of one moment.
+pub(super) async fn ledger(inner: &Inner) -> Result<Ledger, StoreError> {
+    inner.vault().await?;
+    let mut ledger = Ledger::default();
+    for lane in inner.everywhere().await? {
+        let fields = inner.link.send(cmd("HGETALL").arg(script::key(&lane, "ledger"))).await?;
+        let counts: BTreeMap<String, i64> =
+            from_redis_value(fields).map_err(|_| unreadable("the ledger"))?;
+        for (field, counted) in counts {
+            let (source, what) = field.rsplit_once(' ').ok_or_else(|| unreadable("the ledger"))?;
+            let source = source.parse().map_err(|_| unreadable("the ledger"))?;
+            let counted = u64::try_from(counted).map_err(|_| unreadable("a count below zero"))?;
+            let source = ledger.sources.entry(source).or_default();
+            match what {
+                "accepted" => source.accepted += counted,
+                _ if counted == 0 => {}
+                digit => {
+                    let state = state(digit.parse().map_err(|_| unreadable("the ledger"))?)?;
+                    *source.states.entry(state).or_default() += counted;
+                }
+            }
+        }
+    }
+    Ok(ledger)
+}
+
+/// See [`crate::store::Store::depth`].
+pub(super) async fn depth(inner: &Inner, lane: &DestinationId) -> Result<Depth, StoreError> {
+    inner.vault().await?;
+    let mut depth = Depth::default();
+    for _ in 0..OLDEST_CALLS_MAX {
+        let mut answer = Parts::of(DEPTH.call(lane).send(&inner.link).await?)?;
+        let pending = answer.number().and_then(|pending| u64::try_from(pending).ok());
+        let pending = pending.ok_or_else(|| unreadable("a depth"))?;
+        depth = Depth { pending, oldest: answer.moment() };
+        if pending == 0 || depth.oldest.is_some() {
+            break;
+        }
+    }
+    Ok(depth)
+}

@@ -1,0 +1,415 @@
+//! The store of a fleet: any number of gateways on one Redis.
+//!
+//! Every move is one script (`scripts/`), so it happens whole or not at all, and every key that it
+//! touches is in one slot of a cluster, its destination's. Requests that come while a script is
+//! under way share the next one (`admit`). Nobody waits for a connection: without one a call is
+//! refused at once (`link`), and intake turns to its spool.
+
+mod address;
+mod admit;
+mod journal;
+mod lanes;
+mod link;
+mod looking;
+mod queue;
+mod record;
+mod script;
+mod server;
+#[cfg(test)]
+pub(in crate::store) mod tests;
+mod wakeups;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use redis::{FromRedisValue, cmd, from_redis_value};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use self::address::Address;
+use self::admit::Waiting;
+use self::journal::Journal;
+use self::link::Link;
+use self::server::{Durability, Unfit};
+use super::payload::Vault;
+use super::{
+    Admission, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page,
+    Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict,
+};
+use crate::config::RedisUrl;
+use crate::lead::{Clock, DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
+
+/// What is of no destination: the identity key, and the names of all destinations.
+const META: &str = "leadgate";
+const DESTINATIONS: &str = "leadgate:destinations";
+
+/// How long `open` waits until it hears what others publish; it goes on without.
+const LISTENING: Duration = Duration::from_secs(2);
+
+/// The store of a fleet.
+pub struct Redis {
+    inner: Arc<Inner>,
+    /// `None` once it is closed.
+    admissions: RwLock<Option<mpsc::Sender<Waiting>>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the tasks share.
+struct Inner {
+    link: Link,
+    options: Options,
+    /// Made of the secret, or of the key that is kept in Redis.
+    vault: RwLock<Option<Arc<Vault>>>,
+    /// The key that was found in Redis: written there again, should it have come back empty.
+    kept: Mutex<Option<[u8; 32]>>,
+    /// The connection over which the vault was last compared with Redis, and destinations named.
+    greeted: AtomicU64,
+    destinations: Mutex<BTreeSet<DestinationId>>,
+    /// This process, among all that use the same Redis.
+    me: String,
+    /// For what is noted of a server that took over, and nothing else.
+    clock: Clock,
+    journal: Journal,
+    lanes: Mutex<HashMap<DestinationId, queue::Calls>>,
+    arrivals: watch::Sender<u64>,
+    closed: AtomicBool,
+}
+
+/// Why a Redis store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The server must not be used as it is configured; says what to set.
+    #[error("{0}")]
+    Unfit(String),
+    /// It does not answer, or was begun with another secret.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Redis {
+    /// Opens the store. A Redis that does not answer yet is no error: the store says that it is
+    /// unavailable until it does.
+    ///
+    /// # Errors
+    /// [`OpenError::Unfit`] when Redis is too old or throws keys away when its memory is full;
+    /// [`OpenError::Store`] when it was begun with another secret.
+    pub async fn open(url: &RedisUrl, options: Options) -> Result<Self, OpenError> {
+        let address = Address::parse(url).map_err(|error| OpenError::Unfit(error.to_string()))?;
+        let link = Link::open(address).await.map_err(|unfit| match unfit {
+            Unfit::Unreachable(error) => StoreError::Unavailable(error.to_string()).into(),
+            unfit => OpenError::Unfit(unfit.to_string()),
+        })?;
+        let vault = options.secret.as_ref().map(|secret| Arc::new(Vault::from_secret(secret)));
+        let inner = Arc::new(Inner {
+            link,
+            options,
+            vault: RwLock::new(vault),
+            kept: Mutex::new(None),
+            greeted: AtomicU64::new(0),
+            destinations: Mutex::default(),
+            me: random_name()?,
+            clock: Clock::system(),
+            journal: Journal::default(),
+            lanes: Mutex::default(),
+            arrivals: watch::Sender::new(0),
+            closed: AtomicBool::new(false),
+        });
+        if inner.link.is_up() {
+            inner.vault().await?;
+        }
+        let (admissions, waiting) = mpsc::channel(admit::WAITING_MAX);
+        let admitting = tokio::spawn(admit::run(Arc::clone(&inner), waiting));
+        let (ready, listens) = oneshot::channel();
+        let listening = tokio::spawn(wakeups::listen(Arc::clone(&inner), Some(ready)));
+        if inner.link.is_up() {
+            let _ = tokio::time::timeout(LISTENING, listens).await;
+        }
+        Ok(Self {
+            inner,
+            admissions: RwLock::new(Some(admissions)),
+            tasks: Mutex::new(vec![admitting, listening]),
+        })
+    }
+
+    /// As [`Store::admit`], for who still needs the batch when it fails.
+    pub(super) async fn admit_these(
+        &self,
+        batch: &[Admission],
+    ) -> Result<Vec<Verdict>, StoreError> {
+        let vault = self.inner.vault().await?;
+        let entries = batch.iter().map(|admission| admit::prepare(&vault, admission)).collect();
+        let (waiting, answer) = Waiting::new(entries);
+        {
+            let admissions = self.admissions.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(admissions) = admissions.as_ref() else { return Err(closed()) };
+            admissions.try_send(waiting).map_err(|_| StoreError::Busy)?;
+        }
+        answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// What a 2xx is worth, as far as Redis has said it.
+    fn durability(&self) -> Durability {
+        self.inner.link.server().map_or(Durability::Memory, |server| server.durability)
+    }
+}
+
+impl Inner {
+    /// The vault, once it is known to be Redis's own. Asked again over each new connection: Redis
+    /// may have come back empty, and the next process must find the same key there.
+    async fn vault(&self) -> Result<Arc<Vault>, StoreError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(closed());
+        }
+        let connection = self.link.generation();
+        let known = self.vault.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some(vault) if self.greeted.load(Ordering::Acquire) == connection => Ok(vault),
+            known => self.greet(known, connection).await,
+        }
+    }
+
+    async fn greet(
+        &self,
+        known: Option<Arc<Vault>>,
+        connection: u64,
+    ) -> Result<Arc<Vault>, StoreError> {
+        let vault = match known {
+            Some(vault) if self.options.secret.is_some() => vault,
+            _ => self.kept_vault().await?,
+        };
+        let own = vault.key().fingerprint();
+        let begun: Vec<u8> = self.first_said("fingerprint", own.as_bytes()).await?;
+        if begun != own.as_bytes() {
+            return Err(StoreError::Unavailable(
+                "what is in Redis was begun with another store.secret (or with none) and would \
+                 recognise nobody: set the one it was begun with, or begin with an empty database"
+                    .into(),
+            ));
+        }
+        *self.vault.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&vault));
+        let known = self.known().clone();
+        for destination in &known {
+            self.name(destination).await?;
+        }
+        self.greeted.store(connection, Ordering::Release);
+        Ok(vault)
+    }
+
+    /// What all gateways share is compared again with the next call.
+    fn greet_again(&self) {
+        self.greeted.store(0, Ordering::Release);
+    }
+
+    /// The vault of a store without a secret: whose key is first there is everybody's.
+    async fn kept_vault(&self) -> Result<Arc<Vault>, StoreError> {
+        let known = *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = known.map_or_else(random_key, Ok)?;
+        let kept: Vec<u8> = self.first_said("identity_key", &own).await?;
+        let key = kept.try_into().map_err(|_| record::unreadable("the identity key"))?;
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        Ok(Arc::new(Vault::from_random(&key)))
+    }
+
+    /// Writes a field that nobody wrote yet; what is there now.
+    async fn first_said<T: FromRedisValue>(
+        &self,
+        field: &str,
+        value: &[u8],
+    ) -> Result<T, StoreError> {
+        self.link.send(cmd("HSETNX").arg(META).arg(field).arg(value)).await?;
+        let kept = self.link.send(cmd("HGET").arg(META).arg(field)).await?;
+        from_redis_value(kept).map_err(|_| record::unreadable("what all gateways share"))
+    }
+
+    /// Notes that there is such a destination.
+    async fn know(&self, destination: &DestinationId) -> Result<(), StoreError> {
+        if self.known().contains(destination) {
+            return Ok(());
+        }
+        self.name(destination).await?;
+        self.known().insert(destination.clone());
+        Ok(())
+    }
+
+    async fn name(&self, destination: &DestinationId) -> Result<(), StoreError> {
+        self.link.send(cmd("SADD").arg(DESTINATIONS).arg(destination.as_str())).await?;
+        Ok(())
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, BTreeSet<DestinationId>> {
+        self.destinations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every destination a submission was ever for.
+    async fn everywhere(&self) -> Result<Vec<DestinationId>, StoreError> {
+        let names = self.link.send(cmd("SMEMBERS").arg(DESTINATIONS)).await?;
+        let names: Vec<String> =
+            from_redis_value(names).map_err(|_| record::unreadable("the destinations"))?;
+        // Those that this process knows are there even when the list was lost.
+        let mut everywhere = self.known().clone();
+        for name in names {
+            everywhere.insert(name.parse().map_err(|_| record::unreadable("a destination"))?);
+        }
+        Ok(everywhere.into_iter().collect())
+    }
+
+    fn pending_bytes_max(&self) -> u64 {
+        self.link.server().map_or(0, |server| server.pending_bytes_max)
+    }
+
+    /// Wakes this process's lanes.
+    fn wake(&self) {
+        self.arrivals.send_modify(|count| *count += 1);
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        for task in self.tasks.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            task.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Redis {
+    async fn admit(&self, batch: Vec<Admission>) -> Result<Vec<Verdict>, StoreError> {
+        self.admit_these(&batch).await
+    }
+
+    async fn lease(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        now: Timestamp,
+        term: Duration,
+    ) -> Result<Leased, StoreError> {
+        queue::lease(&self.inner, lane, max, now, term).await
+    }
+
+    async fn settle(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        outcome: Outcome,
+        event: Event,
+    ) -> Result<Settled, StoreError> {
+        queue::settle(&self.inner, lease, now, &outcome, &event).await
+    }
+
+    async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
+        queue::expire_leases(&self.inner, now).await
+    }
+
+    async fn pace(
+        &self,
+        lane: &DestinationId,
+        rule: &PaceRule,
+        gate: u64,
+    ) -> Result<Paced, StoreError> {
+        lanes::pace(&self.inner, lane, rule, gate).await
+    }
+
+    async fn gate(&self, lane: &DestinationId) -> Result<SharedGate, StoreError> {
+        lanes::gate(&self.inner, lane).await
+    }
+
+    async fn move_gate(
+        &self,
+        lane: &DestinationId,
+        from: u64,
+        state: String,
+    ) -> Result<SharedGate, StoreError> {
+        lanes::move_gate(&self.inner, lane, from, state).await
+    }
+
+    async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
+        looking::find(&self.inner, id).await
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, StoreError> {
+        looking::list(&self.inner, &query).await
+    }
+
+    async fn ledger(&self) -> Result<Ledger, StoreError> {
+        looking::ledger(&self.inner).await
+    }
+
+    async fn depth(&self, lane: &DestinationId) -> Result<Depth, StoreError> {
+        looking::depth(&self.inner, lane).await
+    }
+
+    async fn replay(
+        &self,
+        id: SubmissionId,
+        now: Timestamp,
+        corrected: Option<(Lead, Vec<Identity>)>,
+    ) -> Result<Replayed, StoreError> {
+        queue::replay(&self.inner, id, now, corrected).await
+    }
+
+    async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError> {
+        queue::forget(&self.inner, &identities, now).await
+    }
+
+    async fn sweep(
+        &self,
+        now: Timestamp,
+        retention: &Retention,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        queue::sweep(&self.inner, now, retention, limit).await
+    }
+
+    fn kind(&self) -> &'static str {
+        "redis"
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.inner.vault().await?;
+        self.inner.link.send(&cmd("PING")).await?;
+        Ok(Health { kind: self.kind(), durability: self.durability().as_str() })
+    }
+
+    fn arrivals(&self) -> watch::Receiver<u64> {
+        self.inner.arrivals.subscribe()
+    }
+
+    async fn close(&self) {
+        drop(self.admissions.write().unwrap_or_else(PoisonError::into_inner).take());
+        let mut tasks =
+            std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(listening) = tasks.pop() {
+            listening.abort();
+        }
+        for admitting in tasks {
+            let _ = admitting.await; // what waits is admitted first
+        }
+        self.inner.closed.store(true, Ordering::Release);
+    }
+}
+
+fn closed() -> StoreError {
+    StoreError::Unavailable("it is closed".into())
+}
+
+fn random_key() -> Result<[u8; 32], StoreError> {
+    let mut key = [0; 32];
+    getrandom::fill(&mut key)
+        .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
+    Ok(key)
+}
+
+/// 16 random hexadecimal digits.
+fn random_name() -> Result<String, StoreError> {
+    let number = getrandom::u64()
+        .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
+    Ok(format!("{number:016x}"))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,106 @@
+//! The moves, each one script: called by its hash, sent whole where that is not known.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Script as Hashed, ToRedisArgs, Value, cmd};
+
+use super::link::{Link, Refused};
+use crate::lead::DestinationId;
+
+/// A script, with what it begins with.
+pub(super) struct Script {
+    code: String,
+    hash: String,
+}
+
+impl Script {
+    fn new(parts: &[&str]) -> Self {
+        let code = parts.concat();
+        let hash = Hashed::new(&code).get_hash().to_owned();
+        Self { code, hash }
+    }
+
+    /// A call of it, for a destination.
+    pub(super) fn call(&'static self, destination: &DestinationId) -> Call {
+        let mut command = cmd("EVALSHA");
+        // Two keys that are never there: see `prelude.lua`.
+        command.arg(&self.hash).arg(2).arg(tag(destination)).arg(key(destination, "."));
+        Call { script: self, command }
+    }
+}
+
+/// A key of a destination.
+pub(super) fn key(destination: &DestinationId, name: &str) -> String {
+    format!("{}{name}", tag(destination))
+}
+
+/// What every key of a destination begins with: its hash tag.
+fn tag(destination: &DestinationId) -> String {
+    format!("{{{destination}}}")
+}
+
+/// A call that is being put together.
+pub(super) struct Call {
+    script: &'static Script,
+    command: Cmd,
+}
+
+impl Call {
+    /// One argument more.
+    pub(super) fn arg(mut self, argument: impl ToRedisArgs) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    /// One argument more, by reference.
+    pub(super) fn push(&mut self, argument: impl ToRedisArgs) {
+        self.command.arg(argument);
+    }
+
+    /// Calls it.
+    pub(super) async fn send(self, link: &Link) -> Result<Value, Refused> {
+        match link.send(&self.command).await {
+            Err(Refused::NoScript) => link.send(&self.whole()).await,
+            answer => answer,
+        }
+    }
+
+    /// The same call with the script's text: the server keeps it from then on.
+    fn whole(&self) -> Cmd {
+        let mut command = cmd("EVAL");
+        command.arg(&self.script.code);
+        for argument in self.command.args_iter().skip(2) {
+            if let redis::Arg::Simple(bytes) = argument {
+                command.arg(bytes);
+            }
+        }
+        command
+    }
+}
+
+macro_rules! scripts {
+    ($($(#[$doc:meta])* $name:ident = $($part:literal),+;)+) => {$(
+        $(#[$doc])*
+        pub(super) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(&[include_str!("scripts/prelude.lua"), $(include_str!(concat!("scripts/", $part))),+])
+        });
+    )+};
+}
+
+scripts! {
+    ADMIT = "admit.lua";
+    LEASE = "lease.lua";
+    SETTLE = "person.lua", "settle.lua";
+    EXPIRE = "expire.lua";
+    RECHECK = "recheck.lua";
+    REPLAY = "person.lua", "replay.lua";
+    FORGET = "person.lua", "forget.lua";
+    SWEEP = "person.lua", "sweep.lua";
+    SHOW = "records.lua", "show.lua";
+    PAGE = "records.lua", "page.lua";
+    STATE = "records.lua", "state.lua";
+    SEARCH = "person.lua", "records.lua", "search.lua";
+    DEPTH = "depth.lua";
+    PACE = "pace.lua";
+    MOVE_GATE = "move_gate.lua";
+}

@@ -1,0 +1,146 @@
+-- What every script begins with. KEYS[1] is the destination in braces, `{main}`: the name of every
+-- key begins with it, so that all of them are in one slot of a cluster. KEYS[2] never exists either:
+-- while a slot moves to another node, a script with two keys that are not there is told to try
+-- again, where one with a single key would find half of what there is.
+--
+--   r<id>    a record, packed: see below          log      ids in the order of acceptance
+--   i<hash>  who holds an identity: until, lead   base     how many of `log` were cut off its head
+--   j<hash>  others who carry it, by number       fresh    ready, in order of arrival
+--   f<id>    who joined a lead, by number         later    ready, but behind the fresh
+--   d<hash>  a delivery: until, record            waiting  not due yet, by when
+--   u<nnnn>  CareSoft's id to record              leased   in flight, by the lease's end
+--   x<hash>  records of an external id, by number bytes    what the pending weigh together
+--   s<state> records in an uncommon state         ledger   counts by source and state
+--   t<state> records in order of settling         lane     pace, gate, turn, server
+--
+-- A record is a MessagePack map that only scripts read and write; what it has not is left out.
+--   s state  b the one it began in (if not pending)   o source   r received   q number in `log`
+--   c later  p place in its queue (if not `r`)        w due      l lease's end
+--   f fence  a attempts                t settled
+--   i identities, end to end           m bit n: it brought the claim on the n-th
+--   d whom it joined                   u, v CareSoft's lead and requester
+--   x external id's hash               g digest of what it says
+--   y reason                           h history: words and detail in turn, but for the first event
+--   z payload                          n raw body
+--
+-- Times are milliseconds since 1970; ids are 16 bytes, hashes 12.
+local call = redis.call
+local P = KEYS[1]
+
+local PENDING, CREATED, UNKNOWN, MERGED, DEAD, QUARANTINED, TEST, ERASED = 0, 1, 2, 3, 4, 5, 6, 7
+local UNCOMMON = { [UNKNOWN] = true, [DEAD] = true, [QUARANTINED] = true, [TEST] = true, [ERASED] = true }
+local HASH = 12
+local EVENTS_MAX = 63
+-- What a pending record takes besides its payload, for `bytes`.
+local OVERHEAD = 450
+
+local function time(ms)
+  return struct.pack('>I6', ms)
+end
+
+local function load(id)
+  local packed = call('GET', P .. 'r' .. id)
+  return packed and cmsgpack.unpack(packed)
+end
+
+local function save(id, record)
+  call('SET', P .. 'r' .. id, cmsgpack.pack(record))
+end
+
+local function weight(record)
+  return #(record.z or '') + OVERHEAD
+end
+
+-- The ledger's moves of this call, written by `finish`.
+local moves = {}
+
+local function count(source, what, by)
+  local field = source .. ' ' .. what
+  moves[field] = (moves[field] or 0) + by
+end
+
+-- Wakes the lanes of all gateways. Everything is written by then: a user who may not publish makes
+-- them look by themselves, and fails nothing.
+local function tell(what)
+  redis.pcall('PUBLISH', 'leadgate', what)
+end
+
+-- Redis refuses a script whose first write may take memory when it is full. Those that only go on
+-- with what is there begin with one that takes none.
+local function go_on_when_full()
+  call('HDEL', P .. 'lane', '')
+end
+
+-- Whether a lane got something to do.
+local arrived = false
+
+-- What every writing script ends with. `me` keeps a gateway from waking itself twice.
+local function finish(me)
+  for field, by in pairs(moves) do
+    if by ~= 0 then call('HINCRBY', P .. 'ledger', field, by) end
+  end
+  if arrived then tell(me) end
+end
+
+local function event(record, at, words, detail)
+  local history = record.h or {}
+  history[#history + 1] = string.format('%.0f %s', at - record.r, words)
+  history[#history + 1] = detail or ''
+  while #history > 2 * EVENTS_MAX do
+    table.remove(history, 1)
+    table.remove(history, 1)
+  end
+  record.h = history
+end
+
+-- A record leaves one state for another; its place in a queue is the caller's business.
+local function become(id, record, state)
+  count(record.o, record.s, -1)
+  count(record.o, state, 1)
+  if UNCOMMON[record.s] then call('ZREM', P .. 's' .. record.s, id) end
+  if UNCOMMON[state] then call('ZADD', P .. 's' .. state, record.q, id) end
+  if record.s == PENDING then call('DECRBY', P .. 'bytes', weight(record)) end
+  if state == PENDING then
+    call('INCRBY', P .. 'bytes', weight(record))
+    local oldest = tonumber(call('HGET', P .. 'lane', 'oldest') or 0)
+    if record.q < oldest then call('HSET', P .. 'lane', 'oldest', record.q) end
+  end
+  record.s = state
+end
+
+-- A record will not change by itself any more: retention finds it by this.
+local function settled(id, record, now)
+  record.t = now
+  call('RPUSH', P .. 't' .. record.s, id .. time(now))
+end
+
+-- Takes a pending record out of whichever queue it is in.
+local function leave_queue(id, record)
+  if record.l then
+    call('ZREM', P .. 'leased', id)
+  elseif record.w then
+    call('ZREM', P .. 'waiting', id)
+  else
+    call('ZREM', P .. (record.c and 'later' or 'fresh'), id)
+  end
+  record.l, record.w = nil, nil
+end
+
+-- Puts a pending record where it waits: `due` may be nil.
+local function enter_queue(id, record, due, now)
+  if due and due > now then
+    record.w = due
+    call('ZADD', P .. 'waiting', due, id)
+  else
+    call('ZADD', P .. (record.c and 'later' or 'fresh'), record.p or record.r, id)
+    arrived = true
+  end
+end
+
+local function expired(id, record, now, words, reason)
+  leave_queue(id, record)
+  event(record, now, words)
+  become(id, record, UNKNOWN)
+  record.a = (record.a or 0) + 1
+  record.y = reason
+end
