@@ -19,6 +19,8 @@ use crate::delivery::{Composer, Lane};
 use crate::intake::Intake;
 use crate::intake::source::{Source, SourceError};
 use crate::lead::{Clock, DestinationId};
+use crate::store::redis::{self, Redis};
+use crate::store::spool::Spooled;
 use crate::store::sqlite::Sqlite;
 use crate::store::{self, Retention, Store, StoreError};
 use crate::telemetry::Metrics;
@@ -82,9 +84,9 @@ pub enum StartError {
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A store that this version cannot use.
-    #[error("this version keeps submissions in SQLite only")]
-    UnsupportedStore,
+    /// A Redis that would lose leads as it is configured; says what to set there.
+    #[error("store.url: {0}")]
+    UnfitStore(String),
     /// A source that cannot be used.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -104,10 +106,10 @@ impl App {
     ///
     /// # Errors
     /// What does not fit or does not open.
-    pub fn build(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
+    pub async fn build(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::default());
         let clock = surroundings.clock.clone();
-        let store = open_store(config)?;
+        let store = open_store(config, surroundings.public.is_some()).await?;
         let intake = Arc::new(Intake::new(
             config,
             surroundings.sample_form,
@@ -143,9 +145,6 @@ impl App {
     /// problem, all of them. The rest of what `check` says.
     pub fn preflight(config: &Config) -> Vec<(String, String)> {
         let mut problems = Vec::new();
-        if let StoreUrl::Redis(_) = config.store.url {
-            problems.push(("store.url".to_owned(), StartError::UnsupportedStore.to_string()));
-        }
         for (id, source) in &config.sources {
             if let Err(error) = Source::compile(id, source, config) {
                 problems.push((format!("sources.{id}"), error.to_string()));
@@ -181,12 +180,13 @@ impl App {
         .collect()
     }
 
-    /// What the store says a 2xx is worth.
-    ///
-    /// # Errors
-    /// A store that does not answer.
-    pub async fn durability(&self) -> Result<&'static str, StoreError> {
-        Ok(self.store.health().await?.durability)
+    /// What a 2xx is worth now: what the store says, or what is beside it while it is away.
+    pub async fn durability(&self) -> &'static str {
+        match (self.store.health().await, self.store.spool()) {
+            (Ok(health), _) => health.durability,
+            (Err(_), Some(_)) => "spooled (fsync always) until the store is back",
+            (Err(_), None) => "nothing yet: the store is away",
+        }
     }
 
     /// Runs until `shutdown` resolves; then stops accepting, finishes what is under way, all of it
@@ -242,7 +242,11 @@ impl App {
     }
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+/// Only a process that takes submissions has a spool: others may use the same folder.
+async fn open_store(
+    config: &Config,
+    takes_submissions: bool,
+) -> Result<Arc<dyn Store>, StartError> {
     let options = store::Options {
         dedup_window: config.dedup.window,
         idempotency_window: IDEMPOTENCY_WINDOW,
@@ -250,7 +254,16 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     };
     match &config.store.url {
         StoreUrl::Sqlite(path) => Ok(Arc::new(Sqlite::open(path, options)?)),
-        StoreUrl::Redis(_) => Err(StartError::UnsupportedStore),
+        StoreUrl::Redis(url) => {
+            let redis = Redis::open(url, options.clone()).await.map_err(|error| match error {
+                redis::OpenError::Unfit(problem) => StartError::UnfitStore(problem),
+                redis::OpenError::Store(error) => StartError::Store(error),
+            })?;
+            match config.store.spool.as_ref().filter(|_| takes_submissions) {
+                Some(path) => Ok(Arc::new(Spooled::open(redis, path, options).await?)),
+                None => Ok(Arc::new(redis)),
+            }
+        }
     }
 }
 
@@ -333,6 +346,8 @@ async fn housekeep(
 ) {
     let mut leases = tokio::time::interval(LEASE_LOOK);
     let mut sweeps = tokio::time::interval(HOUSEKEEPING);
+    // A store that is away is told of once.
+    let mut in_trouble = false;
     loop {
         let done = tokio::select! {
             biased;
@@ -347,8 +362,13 @@ async fn housekeep(
                 sweep(&*store, &retention, &clock).await
             }
         };
-        if let Err(error) = done {
-            tracing::error!(%error, "housekeeping failed");
+        match done {
+            Ok(()) => in_trouble = false,
+            Err(error) if !in_trouble => {
+                in_trouble = true;
+                tracing::error!(%error, "housekeeping failed; it is tried again");
+            }
+            Err(_) => {}
         }
     }
 }

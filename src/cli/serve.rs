@@ -13,7 +13,7 @@ use url::Url;
 
 use super::admin::token_file;
 use super::{Failed, Invocation};
-use crate::app::{App, Surroundings};
+use crate::app::{App, StartError, Surroundings};
 use crate::config::{self, Config, ProcessEnvironment};
 use crate::lead::Clock;
 use crate::sandbox::{Options, Sandbox};
@@ -66,7 +66,12 @@ impl Serve {
             .enable_all()
             .build()
             .context("the runtime could not be started")?;
-        Ok(runtime.block_on(serve(&config, self.role, sandbox))?)
+        runtime.block_on(serve(&config, self.role, sandbox)).map_err(|error| {
+            match error.downcast_ref::<StartError>() {
+                Some(unfit @ StartError::UnfitStore(_)) => Failed::Usage(unfit.to_string()),
+                _ => Failed::Doing(error),
+            }
+        })
     }
 }
 
@@ -109,7 +114,7 @@ async fn serve(config: &Config, role: Role, sandbox: Option<BesideIt>) -> anyhow
     };
     let public = surroundings.public.as_ref().map(TcpListener::local_addr).transpose()?;
     let admin = surroundings.admin.local_addr()?;
-    let app = App::build(config, surroundings)?;
+    let app = App::build(config, surroundings).await?;
     if config.admin.token.is_none() {
         leave_token(config, &admin_token)?; // the database is ours by now: no other gateway's is lost
     }
@@ -118,8 +123,14 @@ async fn serve(config: &Config, role: Role, sandbox: Option<BesideIt>) -> anyhow
             welcome(public.unwrap_or(config.server.listen), admin, beside.address, &admin_token);
         }
         None => {
-            let store = app.durability().await?;
+            let store = app.durability().await;
             tracing::info!(public = public.map(tracing::field::display), %admin, store, "listening");
+            if matches!(store, "memory" | "fsync every second" | "replicated") {
+                tracing::info!(
+                    "a 2xx is worth more on a Redis of its own with `appendonly yes` and \
+                     `appendfsync always`"
+                );
+            }
             if config.admin.token.is_none() {
                 println!("admin token of this start: {}", admin_token.expose_secret());
             }

@@ -15,22 +15,31 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(super) async fn readyz(console: web::Data<Console>) -> HttpResponse {
     let asked = tokio::time::timeout(HEALTH_TIMEOUT, console.store.health()).await;
-    let lanes = console.lane_states();
-    match asked {
-        Ok(Ok(health)) => HttpResponse::Ok().json(json!({
-            "status": "ready",
-            "store": { "state": "up", "kind": health.kind, "durability": health.durability },
-            "lanes": lanes,
-        })),
-        Ok(Err(_)) | Err(_) => HttpResponse::ServiceUnavailable().json(json!({
-            "status": "unavailable",
-            "store": { "state": "down", "kind": console.store.kind() },
-            "lanes": lanes,
-        })),
+    let store = match &asked {
+        Ok(Ok(health)) => {
+            json!({ "state": "up", "kind": health.kind, "durability": health.durability })
+        }
+        Ok(Err(_)) | Err(_) => json!({ "state": "down", "kind": console.store.kind() }),
+    };
+    let spool = console.store.spool();
+    let is_up = matches!(asked, Ok(Ok(_)));
+    // A gateway that spools takes forms, and durably: it is ready.
+    let (status, mut answer) = match spool {
+        Some(spool) if spool.active || !is_up => ("spooling", HttpResponse::Ok()),
+        _ if is_up => ("ready", HttpResponse::Ok()),
+        _ => ("unavailable", HttpResponse::ServiceUnavailable()),
+    };
+    let mut shown = json!({ "status": status, "store": store, "lanes": console.lane_states() });
+    if let Some(spool) = spool {
+        shown["spool"] = json!({ "depth": spool.depth });
     }
+    answer.json(shown)
 }
 
 pub(super) async fn metrics(console: web::Data<Console>) -> HttpResponse {
+    if let Some(spool) = console.store.spool() {
+        console.metrics.spool(spool.depth);
+    }
     if let Err(error) = refresh(&console).await {
         // What the process counts by itself is still worth showing.
         console.metrics.store_error(console.store.kind());
@@ -41,18 +50,25 @@ pub(super) async fn metrics(console: web::Data<Console>) -> HttpResponse {
         .body(console.metrics.render())
 }
 
-/// Reads the figures that the store keeps.
+/// Reads the figures that the store keeps, and shows them when all are read: figures of two moments
+/// are none.
 async fn refresh(console: &Console) -> Result<(), StoreError> {
     let now = console.clock.now();
-    for lane in &console.destinations {
-        let depth = console.store.depth(lane).await?;
-        let oldest = depth.oldest.map(|oldest| now.since(oldest)).unwrap_or_default();
-        console.metrics.queue(lane, depth.pending, oldest);
-    }
     for lane in &console.lanes {
         console.metrics.lane(lane.id(), lane.state(), &LANE_STATES);
     }
-    let ledger = console.store.ledger().await?;
+    let figures = async {
+        let mut depths = Vec::new();
+        for lane in &console.destinations {
+            depths.push((lane, console.store.depth(lane).await?));
+        }
+        Ok::<_, StoreError>((depths, console.store.ledger().await?))
+    };
+    let (depths, ledger) = figures.await.inspect_err(|_| console.metrics.forget_store())?;
+    for (lane, depth) in depths {
+        let oldest = depth.oldest.map(|oldest| now.since(oldest)).unwrap_or_default();
+        console.metrics.queue(lane, depth.pending, oldest);
+    }
     for state in State::ALL {
         console.metrics.records(state, ledger.count(state));
     }

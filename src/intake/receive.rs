@@ -227,6 +227,7 @@ async fn admit(
             }
             Verdict::Quarantined => "quarantined",
             Verdict::Test => "test",
+            Verdict::Spooled => "spooled",
         };
         intake.metrics.submission(&source.id, word);
     }

@@ -10,6 +10,7 @@ pub mod identity;
 pub mod pace;
 pub mod payload;
 pub mod redis;
+pub mod spool;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -103,6 +104,8 @@ pub enum Verdict {
     Quarantined,
     /// Kept as `test`.
     Test,
+    /// Durable in this process's spool; what it is is decided when the store is back.
+    Spooled,
 }
 
 /// The right to work on one record until the deadline. Whoever holds an older fence is refused.
@@ -352,6 +355,15 @@ pub struct Health {
     pub durability: &'static str,
 }
 
+/// What waits beside a store that is away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpoolState {
+    /// Whether submissions go to the spool now.
+    pub active: bool,
+    /// How many wait in it.
+    pub depth: u64,
+}
+
 /// Why a store did not do what it was asked. Nothing of what was asked has happened, unless a
 /// variant says otherwise.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -465,6 +477,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// Answers when the store answers.
     async fn health(&self) -> Result<Health, StoreError>;
+
+    /// What is spooled, where there is a spool.
+    fn spool(&self) -> Option<SpoolState> {
+        None
+    }
 
     /// Changes whenever a lane may have got something to do or its gate has moved, so that a
     /// worker need not poll.

@@ -85,6 +85,7 @@ pub struct Metrics {
     lane_state: Family<LaneState, Gauge>,
     records: Family<ByState, Gauge>,
     residue: Gauge,
+    spool_depth: Gauge,
     store_errors: Family<ByStore, Counter>,
 }
 
@@ -102,6 +103,7 @@ impl Default for Metrics {
             lane_state: Family::default(),
             records: Family::default(),
             residue: Gauge::default(),
+            spool_depth: Gauge::default(),
             store_errors: Family::default(),
         };
         metrics.register();
@@ -163,6 +165,11 @@ impl Metrics {
             each("ledger_residue"),
             "Accepted less the sum of the states: anything but 0 is a fault",
             self.residue.clone(),
+        );
+        registry.register(
+            each("spool_depth"),
+            "Submissions that wait beside a store that is away",
+            self.spool_depth.clone(),
         );
         registry.register(
             each("store_errors"),
@@ -232,6 +239,18 @@ impl Metrics {
         self.residue.set(residue);
     }
 
+    /// The store does not answer: old figures of it would be taken for new ones.
+    pub fn forget_store(&self) {
+        self.queue_depth.clear();
+        self.queue_oldest.clear();
+        self.records.clear();
+    }
+
+    /// How many submissions wait beside a store that is away.
+    pub fn spool(&self, depth: u64) {
+        self.spool_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
     /// A call that the store could not serve.
     pub fn store_error(&self, store: &'static str) {
         self.store_errors.get_or_create(&ByStore { store }).inc();
@@ -264,6 +283,7 @@ mod tests {
         metrics.queue(&lane, 7, Duration::from_secs(2));
         metrics.lane(&lane, "open", &["open", "paused"]);
         metrics.records(State::Created, 1);
+        metrics.spool(3);
         metrics.store_error("sqlite");
         let text = metrics.render();
         for line in [
@@ -278,6 +298,7 @@ mod tests {
             r#"leadgate_lane_state{destination="main",state="paused"} 0"#,
             r#"leadgate_records{state="created"} 1"#,
             r#"leadgate_ledger_residue 0"#,
+            "leadgate_spool_depth 3",
             r#"leadgate_store_errors_total{store="sqlite"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "no line {line}\n{text}");

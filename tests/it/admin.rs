@@ -8,7 +8,7 @@ use crate::gateway::{CareSoft, Gateway};
 #[tokio::test]
 async fn health_and_metrics_need_no_token_and_the_api_does() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let get = |path: &str| gateway.http.get(format!("http://{}{path}", gateway.admin));
     for path in ["/livez", "/readyz", "/metrics"] {
         assert_eq!(get(path).send().await.unwrap().status(), 200, "{path}");
@@ -30,7 +30,7 @@ async fn health_and_metrics_need_no_token_and_the_api_does() {
 #[tokio::test]
 async fn a_record_tells_the_whole_story() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let id = gateway
         .submit(json!({
             "name": "Nguyễn Văn Thử", "phone": "0900000001", "email": "Thu@Example.vn",
@@ -72,7 +72,7 @@ async fn a_record_tells_the_whole_story() {
 #[tokio::test]
 async fn lists_are_filtered_and_paged_newest_first() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "invalid = \"quarantine\"");
+    let gateway = Gateway::start(&caresoft, "invalid = \"quarantine\"").await;
     let mut ids = Vec::new();
     for number in 0..5 {
         ids.push(gateway.submit(json!({"phone": format!("090000000{number}")})).await);

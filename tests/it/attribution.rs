@@ -7,12 +7,13 @@ use leadgate::sandbox::Options;
 use serde_json::json;
 use url::Url;
 
-use crate::gateway::{CareSoft, Gateway};
+use crate::gateway::{Backing, CareSoft, Gateway, over_every_store};
 
-#[tokio::test]
-async fn invariant_10_attribution_survives_byte_for_byte() {
+over_every_store!(invariant_10_attribution_survives_byte_for_byte,);
+
+async fn invariant_10_attribution_survives_byte_for_byte(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::over(&store, &caresoft, "").await;
     let values = [
         ("utm_source", "Tết & xuân=2026?"),
         ("utm_medium", "CPC+banner %20"),
@@ -47,14 +48,15 @@ async fn invariant_10_attribution_survives_byte_for_byte() {
 #[tokio::test]
 async fn a_post_without_a_page_uses_the_sources_page_or_the_endpoint() {
     let caresoft = CareSoft::start(Options::default());
-    let with_page = Gateway::start(&caresoft, "page_url = \"https://shop.example.vn/dang-ky\"");
+    let with_page =
+        Gateway::start(&caresoft, "page_url = \"https://shop.example.vn/dang-ky\"").await;
     let id = with_page.submit(json!({"phone": "0900000001", "utm_source": "zalo_oa"})).await;
     assert_eq!(
         with_page.record(&id).await["lead"]["ref_url"],
         "https://shop.example.vn/dang-ky?utm_source=zalo_oa"
     );
     with_page.stop().await;
-    let without = Gateway::start(&caresoft, "");
+    let without = Gateway::start(&caresoft, "").await;
     let id = without.submit(json!({"phone": "0900000002", "utm_source": "zalo_oa"})).await;
     assert_eq!(
         without.record(&id).await["lead"]["ref_url"],

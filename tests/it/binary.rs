@@ -6,8 +6,12 @@ use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::gateway::{ADMIN_TOKEN, CareSoft, eventually, http_client, id_of, toml_of};
+use crate::gateway::{
+    ADMIN_TOKEN, Backing, CareSoft, eventually, http_client, id_of, over_every_store, toml_of,
+};
 use crate::served::{Served, leadgate, told};
+
+over_every_store!(invariant_9_no_person_in_a_log,);
 
 #[tokio::test]
 async fn zero_setup_takes_a_form_to_the_simulator_with_its_utm_values() {
@@ -75,8 +79,7 @@ async fn zero_setup_takes_a_form_to_the_simulator_with_its_utm_values() {
 /// each post carries the person in the body and in every other place that a browser or a form
 /// puts one, and the source's token in the query. None of it is in any line that the process
 /// writes from its start to its end, at the level that says most, nor in its metrics.
-#[tokio::test]
-async fn invariant_9_no_person_in_a_log() {
+async fn invariant_9_no_person_in_a_log(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
     let folder = TempDir::new().unwrap();
     let more = r#"
@@ -90,7 +93,7 @@ lead = { service_id = 999999 } # CareSoft knows no such service
 [log]
 level = "trace"
 "#;
-    let configuration = toml_of(&folder.path().join("leadgate.db"), caresoft.address, more)
+    let configuration = toml_of(&store.toml(folder.path()), caresoft.address, more)
         .replace("service_id = 1244", "service_id = 1244\ncomment = \"{{ message }}\"");
     let served = Served::start(folder.path(), &configuration).await;
     let http = http_client();
@@ -166,7 +169,7 @@ fn check_names_every_fault_and_exits_2() {
         leadgate(folder.path()).args(["check", "--config", "wrong.toml"]).output().unwrap();
     let told_of_redis = told(&output);
     assert_eq!(output.status.code(), Some(2));
-    for said in ["store.url", "sources.a", "missing field"] {
+    for said in ["sources.a", "missing field"] {
         assert!(told_of_redis.contains(said), "{said} in {told_of_redis}");
     }
     let secrets = "[sources.a]\npreset = \"web-form\"\ndestination = \"d\"\nsecrets = { app_secret = \"s\" }\n[destinations.d]\ndomain = \"x\"\ntoken = \"t\"\nlead = { service_id = 1 }\n";
@@ -194,7 +197,7 @@ fn check_names_every_fault_and_exits_2() {
 async fn a_role_runs_only_its_part() {
     let caresoft = CareSoft::start(Options::default());
     let folder = TempDir::new().unwrap();
-    let configuration = toml_of(&folder.path().join("leadgate.db"), caresoft.address, "");
+    let configuration = toml_of(&Backing::Sqlite.toml(folder.path()), caresoft.address, "");
     let http = http_client();
     let with_role = |role: &'static str| {
         let mut command = leadgate(folder.path());

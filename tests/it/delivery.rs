@@ -8,7 +8,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::gateway::{CareSoft, Gateway, eventually};
+use crate::gateway::{Backing, CareSoft, Gateway, eventually, over_every_store};
+
+over_every_store!(
+    invariant_4_an_answer_lost_after_commit_is_unknown_and_not_a_second_create,
+    invariant_3_a_refused_lead_frees_its_claim,
+    a_429_stops_the_lane_spends_no_attempt_and_one_probe_resumes_it,
+    while_a_probe_is_under_way_nothing_else_is_sent,
+    a_lockout_is_silence_and_no_lead_dies_of_it,
+    a_revoked_token_stops_the_lane_and_leads_wait,
+    what_was_surely_not_sent_is_tried_again,
+    invariant_6_caresoft_sees_no_more_than_it_takes,
+);
 
 #[tokio::test]
 async fn a_lead_carries_the_settings_of_its_destination_and_source() {
@@ -25,7 +36,7 @@ custom_fields = [
   { id = 7001, template = "{{ utm.source }}/{{ utm.campaign }}" },
 ]
 "#;
-    let gateway = Gateway::start(&caresoft, extra);
+    let gateway = Gateway::start(&caresoft, extra).await;
     let id = gateway
         .submit(json!({
             "name": "Nguyễn Văn Thử", "phone": "+84 900 000 001", "email": "thu@example.vn",
@@ -62,7 +73,7 @@ custom_fields = [
   { id = 6068, from = "utmSource" },
 ]
 "#;
-    let gateway = Gateway::start(&caresoft, extra);
+    let gateway = Gateway::start(&caresoft, extra).await;
     let body = json!({"so_dien_thoai": "0900 000 001", "zalo": "0900 000 002", "utmSource": "fb"});
     let id = gateway.submit(body).await;
     gateway.settled(&id, &["created"]).await;
@@ -79,7 +90,7 @@ custom_fields = [
 #[tokio::test]
 async fn long_texts_are_cut_at_a_character_and_keep_the_reference() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let (name, message) = ("Thử ".repeat(200), "đ".repeat(6000));
     let id = gateway.submit(json!({"name": name, "phone": "0900000001", "message": message})).await;
     gateway.settled(&id, &["created"]).await;
@@ -100,7 +111,8 @@ async fn phones_are_sent_as_configured() {
     let caresoft = CareSoft::start(Options::default());
     let gateway = Gateway::start_with(&caresoft, "", |config| {
         config.phone.output = leadgate::config::PhoneOutput::E164;
-    });
+    })
+    .await;
     let id = gateway.submit(json!({"phone": "0900000001"})).await;
     gateway.settled(&id, &["created"]).await;
     assert_eq!(caresoft.leads_of("+84900000001").len(), 1);
@@ -108,9 +120,10 @@ async fn phones_are_sent_as_configured() {
 }
 
 /// Every way an answer can be lost or garbled after CareSoft may have made the lead.
-#[tokio::test]
-async fn invariant_4_an_answer_lost_after_commit_is_unknown_and_not_a_second_create() {
-    for kind in [
+async fn invariant_4_an_answer_lost_after_commit_is_unknown_and_not_a_second_create(
+    store: Backing,
+) {
+    let kinds = [
         FaultKind::CommitNoAnswer,
         FaultKind::CommitReset,
         FaultKind::Commit500,
@@ -120,34 +133,37 @@ async fn invariant_4_an_answer_lost_after_commit_is_unknown_and_not_a_second_cre
         FaultKind::CommitWithoutId,
         FaultKind::NoAnswer,
         FaultKind::Error500,
-    ] {
+    ];
+    for (number, kind) in kinds.into_iter().enumerate() {
         let caresoft = CareSoft::start(Options::default());
         caresoft.sandbox.inject(Fault::once(Route::CreateLead, kind));
-        let gateway = Gateway::start(&caresoft, "");
-        let id = gateway.submit(json!({"phone": "0900000001"})).await;
+        let gateway = Gateway::over(&store, &caresoft, "").await;
+        // The store may remember the people of the kind before.
+        let [phone, another] = [2 * number, 2 * number + 1].map(|n| format!("09000000{n:02}"));
+        let id = gateway.submit(json!({"phone": phone})).await;
         let record = gateway.settled(&id, &["unknown", "created", "dead"]).await;
         assert_eq!(record["state"], "unknown", "{kind}");
         assert!(record["reason"].is_string(), "{kind}");
         // A lead behind it has gone out, so the lane had every occasion to send this one again.
-        let next = gateway.submit(json!({"phone": "0900000002"})).await;
+        let next = gateway.submit(json!({"phone": another})).await;
         gateway.settled(&next, &["created"]).await;
         let creates =
             caresoft.sandbox.log().iter().filter(|entry| entry.route == Route::CreateLead).count();
         assert_eq!(creates, 2, "{kind}: one request for each person");
-        assert!(caresoft.leads_of("0900000001").len() <= 1, "{kind}");
+        assert!(caresoft.leads_of(&phone).len() <= 1, "{kind}");
         gateway.assert_ledger_sums().await;
         gateway.stop().await;
     }
 }
 
-#[tokio::test]
-async fn invariant_3_a_refused_lead_frees_its_claim() {
+async fn invariant_3_a_refused_lead_frees_its_claim(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start_with(&caresoft, "", |config| {
+    let gateway = Gateway::over_with(&store, &caresoft, "", |config| {
         // A service that CareSoft does not know: it refuses the lead for good.
         let main = config.destinations.values_mut().next().expect("a destination");
         main.lead.service_id = Some(999_999);
-    });
+    })
+    .await;
     let first = gateway.submit(json!({"phone": "0900000001"})).await;
     let record = gateway.settled(&first, &["dead", "created"]).await;
     assert_eq!(record["state"], "dead");
@@ -162,11 +178,10 @@ async fn invariant_3_a_refused_lead_frees_its_claim() {
     gateway.stop().await;
 }
 
-#[tokio::test]
-async fn a_429_stops_the_lane_spends_no_attempt_and_one_probe_resumes_it() {
+async fn a_429_stops_the_lane_spends_no_attempt_and_one_probe_resumes_it(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::TooManyRequests));
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::over(&store, &caresoft, "").await;
     let ids = [1, 2, 3].map(|number| json!({"phone": format!("090000000{number}")}));
     for body in ids {
         let id = gateway.submit(body).await;
@@ -208,7 +223,8 @@ async fn a_429_stops_what_is_waiting_for_its_turn_too() {
         let main = config.destinations.values_mut().next().expect("a destination");
         main.base_url = format!("http://{address}").parse().expect("a URL");
         main.rate.per_second = 2.try_into().expect("not zero"); // half a second between two
-    });
+    })
+    .await;
     let both = json!([{"phone": "0900000001"}, {"phone": "0900000002"}]);
     gateway.post().json(&both).send().await.unwrap();
     let first = requests.recv().await.unwrap();
@@ -221,13 +237,12 @@ async fn a_429_stops_what_is_waiting_for_its_turn_too() {
 }
 
 /// A regression: the probe was handed back as soon as it had begun, and a second one followed.
-#[tokio::test]
-async fn while_a_probe_is_under_way_nothing_else_is_sent() {
+async fn while_a_probe_is_under_way_nothing_else_is_sent(store: Backing) {
     const SLOW: Duration = Duration::from_millis(1500);
     let caresoft = CareSoft::start(Options::default());
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::TooManyRequests));
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::Slow(SLOW)));
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::over(&store, &caresoft, "").await;
     let mut ids = Vec::new();
     for number in 0..4 {
         ids.push(gateway.submit(json!({"phone": format!("090000000{number}")})).await);
@@ -242,11 +257,10 @@ async fn while_a_probe_is_under_way_nothing_else_is_sent() {
     gateway.stop().await;
 }
 
-#[tokio::test]
-async fn a_lockout_is_silence_and_no_lead_dies_of_it() {
+async fn a_lockout_is_silence_and_no_lead_dies_of_it(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::LockOut));
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::over(&store, &caresoft, "").await;
     let id = gateway.submit(json!({"phone": "0900000001"})).await;
     eventually("the lane is locked out", || async {
         gateway
@@ -264,11 +278,10 @@ async fn a_lockout_is_silence_and_no_lead_dies_of_it() {
     assert_eq!(caresoft.sandbox.log().len(), 1);
 }
 
-#[tokio::test]
-async fn a_revoked_token_stops_the_lane_and_leads_wait() {
+async fn a_revoked_token_stops_the_lane_and_leads_wait(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
     caresoft.sandbox.swap_token("another");
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::over(&store, &caresoft, "").await;
     let id = gateway.submit(json!({"phone": "0900000001"})).await;
     eventually("the lane is stopped", || async {
         gateway.metrics().await.contains(r#"state="misconfigured"} 1"#).then_some(())
@@ -284,15 +297,15 @@ async fn a_revoked_token_stops_the_lane_and_leads_wait() {
     gateway.stop().await;
 }
 
-#[tokio::test]
-async fn what_was_surely_not_sent_is_tried_again() {
+async fn what_was_surely_not_sent_is_tried_again(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start_with(&caresoft, "", |config| {
+    let gateway = Gateway::over_with(&store, &caresoft, "", |config| {
         let main = config.destinations.values_mut().next().expect("a destination");
         // Nothing listens on port 9 of loopback: the connection is refused.
         main.base_url = "http://127.0.0.1:9".parse().expect("a URL");
         main.breaker.failures = 1000;
-    });
+    })
+    .await;
     let id = gateway.submit(json!({"phone": "0900000001"})).await;
     let record = eventually("two attempts", || async {
         let record = gateway.record(&id).await;
@@ -310,13 +323,13 @@ async fn what_was_surely_not_sent_is_tried_again() {
 /// `store/pace.rs`, by a clock of its own. Here requests are counted as they arrive, and a busy
 /// machine may hold some back and let them arrive together: so the pace is set below what the
 /// simulator takes, and what is asserted is that CareSoft never had a reason to refuse.
-#[tokio::test]
-async fn invariant_6_caresoft_sees_no_more_than_it_takes() {
+async fn invariant_6_caresoft_sees_no_more_than_it_takes(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start_with(&caresoft, "", |config| {
+    let gateway = Gateway::over_with(&store, &caresoft, "", |config| {
         let main = config.destinations.values_mut().next().expect("a destination");
         main.rate.per_second = 12.try_into().expect("not zero");
-    });
+    })
+    .await;
     let mut ids = Vec::new();
     for number in 0..40 {
         ids.push(gateway.submit(json!({"phone": format!("09000000{number:02}")})).await);

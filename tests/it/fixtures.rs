@@ -17,7 +17,7 @@ const VECTORS: [&str; 3] =
 async fn generic_bodies_become_the_expected_leads() {
     let caresoft = CareSoft::start(Options::default());
     let extra = "honeypot = \"website\"\n[sources.website.secrets]\ntoken = \"static-token-test\"";
-    let gateway = Gateway::start(&caresoft, extra);
+    let gateway = Gateway::start(&caresoft, extra).await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/generic");
     let mut checked = 0;
     for entry in fs::read_dir(&folder).unwrap() {

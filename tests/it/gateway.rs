@@ -1,7 +1,7 @@
 //! A gateway and a CareSoft in this process, on free ports, with a database of their own.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+
+use crate::servers::Redis;
 
 /// Longer than anything here takes on a slow machine; only a failing test waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -86,18 +88,65 @@ impl Drop for CareSoft {
     }
 }
 
+/// What a gateway under test keeps its submissions in.
+pub enum Backing {
+    Sqlite,
+    Redis(Box<Redis>),
+}
+
+impl Backing {
+    /// A Redis of its own that has everything on the disk before it answers.
+    pub fn redis() -> Self {
+        let durable = ["--appendonly", "yes", "--appendfsync", "always"];
+        Self::Redis(Box::new(Redis::start_with(&durable)))
+    }
+
+    /// What goes under `[store]`; whatever is a file is in `folder`.
+    pub fn toml(&self, folder: &Path) -> String {
+        let url = match self {
+            Self::Sqlite => format!("sqlite:{}", folder.join("leadgate.db").display()),
+            Self::Redis(redis) => redis.url(),
+        };
+        format!("url = \"{url}\"\nspool = \"{}\"", folder.join("spool.db").display())
+    }
+}
+
+/// Each of these tests once over every store: they are functions of a [`Backing`].
+macro_rules! over_every_store {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::gateway::Backing::Sqlite).await;
+            })+
+        }
+
+        mod redis {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name($crate::gateway::Backing::redis()).await;
+            })+
+        }
+    };
+}
+pub(crate) use over_every_store;
+
 /// The configuration of a test: `extra` is appended to `[sources.website]`.
-pub fn configuration(folder: &TempDir, caresoft: SocketAddr, extra: &str) -> Config {
-    let database = folder.path().join("leadgate.db");
-    let text = toml_of(&database, caresoft, extra);
+pub fn configuration(
+    store: &Backing,
+    folder: &TempDir,
+    caresoft: SocketAddr,
+    extra: &str,
+) -> Config {
+    let text = toml_of(&store.toml(folder.path()), caresoft, extra);
     let environment = config::MapEnvironment::default();
     config::parse(&text, "test.toml", &environment, &["web-form"])
         .expect("a valid configuration")
         .config
 }
 
-/// The text of [`configuration`].
-pub fn toml_of(database: &std::path::Path, caresoft: SocketAddr, extra: &str) -> String {
+/// The text of [`configuration`]; `store` is what is under `[store]`.
+pub fn toml_of(store: &str, caresoft: SocketAddr, extra: &str) -> String {
     format!(
         r#"
 [server]
@@ -108,7 +157,7 @@ shutdown_grace = "10s"
 [admin]
 token = "{ADMIN_TOKEN}"
 [store]
-url = "sqlite:{database}"
+{store}
 [limits]
 per_ip = {{ per_second = 100000, burst = 100000 }}
 per_source = {{ per_second = 100000, burst = 100000 }}
@@ -126,7 +175,6 @@ preset = "web-form"
 destination = "main"
 {extra}
 "#,
-        database = database.display(),
         token = Options::default().token,
     )
 }
@@ -143,18 +191,37 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway in front of `caresoft`; `extra` is appended to `[sources.website]`.
-    pub fn start(caresoft: &CareSoft, extra: &str) -> Self {
-        Self::start_with(caresoft, extra, |_| {})
+    pub async fn start(caresoft: &CareSoft, extra: &str) -> Self {
+        Self::start_with(caresoft, extra, |_| {}).await
     }
 
-    pub fn start_with(caresoft: &CareSoft, extra: &str, change: impl FnOnce(&mut Config)) -> Self {
+    /// As [`Gateway::start`], over any store.
+    pub async fn over(store: &Backing, caresoft: &CareSoft, extra: &str) -> Self {
+        Self::over_with(store, caresoft, extra, |_| {}).await
+    }
+
+    pub async fn start_with(
+        caresoft: &CareSoft,
+        extra: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        Self::over_with(&Backing::Sqlite, caresoft, extra, change).await
+    }
+
+    /// As [`Gateway::start_with`], over any store.
+    pub async fn over_with(
+        store: &Backing,
+        caresoft: &CareSoft,
+        extra: &str,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let mut config = configuration(&folder, caresoft.address, extra);
+        let mut config = configuration(store, &folder, caresoft.address, extra);
         change(&mut config);
-        Self::run(&config, folder)
+        Self::run(&config, folder).await
     }
 
-    pub fn run(config: &Config, folder: TempDir) -> Self {
+    pub async fn run(config: &Config, folder: TempDir) -> Self {
         let (public, admin) = (free_listener(), free_listener());
         let addresses =
             [&public, &admin].map(|listener| listener.local_addr().expect("an address"));
@@ -166,7 +233,7 @@ impl Gateway {
             sample_form: true,
             clock: Clock::system(),
         };
-        let app = App::build(config, surroundings).expect("a gateway");
+        let app = App::build(config, surroundings).await.expect("a gateway");
         let [public, admin] = addresses;
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {

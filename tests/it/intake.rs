@@ -23,7 +23,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 #[tokio::test]
 async fn every_content_type_becomes_the_same_lead() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let multipart = "--b\r\nContent-Disposition: form-data; name=\"Họ và tên\"\r\n\r\nNguyễn Văn Thử\r\n\
                      --b\r\nContent-Disposition: form-data; name=\"SĐT\"\r\n\r\n0900 000 003\r\n\
                      --b\r\nContent-Disposition: form-data; name=\"thanh_pho\"\r\n\r\nHuế\r\n\
@@ -64,7 +64,8 @@ async fn refusals_are_problem_documents_and_store_nothing() {
     let secured = "[sources.website.secrets]\ntoken = [\"new\", \"old\"]\n";
     let gateway = Gateway::start_with(&caresoft, secured, |config| {
         config.server.max_body_bytes = 1000;
-    });
+    })
+    .await;
     let post = || gateway.post().header("X-Leadgate-Token", "new");
     let url = |path| gateway.url(path);
     let long = format!("{{\"phone\":\"{}\"}}", "0".repeat(2000));
@@ -107,7 +108,8 @@ async fn refusals_are_problem_documents_and_store_nothing() {
 #[tokio::test]
 async fn a_body_without_a_length_is_bounded_too() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start_with(&caresoft, "", |config| config.server.max_body_bytes = 1000);
+    let gateway =
+        Gateway::start_with(&caresoft, "", |config| config.server.max_body_bytes = 1000).await;
     let mut stream = TcpStream::connect(gateway.public).await.unwrap();
     let head = "POST /in/website HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
                 Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
@@ -126,7 +128,7 @@ async fn a_body_without_a_length_is_bounded_too() {
 #[tokio::test]
 async fn a_submission_without_a_person_is_rejected_with_the_fields_at_fault() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let body = json!({"name": "Thử", "phone": "113", "email": "not an address"});
     let response = gateway.post().json(&body).send().await.unwrap();
     assert_eq!(response.status(), 422);
@@ -142,7 +144,7 @@ async fn a_submission_without_a_person_is_rejected_with_the_fields_at_fault() {
 #[tokio::test]
 async fn a_source_may_quarantine_instead() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "invalid = \"quarantine\"");
+    let gateway = Gateway::start(&caresoft, "invalid = \"quarantine\"").await;
     let id = gateway.submit(json!({"name": "Thử", "favourite": "blue"})).await;
     let record = gateway.record(&id).await;
     assert_eq!(record["state"], "quarantined");
@@ -156,7 +158,7 @@ async fn a_source_may_quarantine_instead() {
 async fn browsers_are_redirected_and_scripts_are_not() {
     let caresoft = CareSoft::start(Options::default());
     let html = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-    let plain = Gateway::start(&caresoft, "");
+    let plain = Gateway::start(&caresoft, "").await;
     let browser =
         |gateway: &Gateway| gateway.post().header("Accept", html).header("Content-Type", FORM);
     let response = browser(&plain).body(form("0900000001")).send().await.unwrap();
@@ -176,14 +178,14 @@ async fn browsers_are_redirected_and_scripts_are_not() {
     assert!(id_of(answer).await.len() > 10);
     plain.stop().await;
 
-    let secured = Gateway::start(&caresoft, "secrets = { token = \"right\" }");
+    let secured = Gateway::start(&caresoft, "secrets = { token = \"right\" }").await;
     let stranger = browser(&secured).body(form("0900000004")).send().await.unwrap();
     assert_eq!(stranger.status(), 401);
     assert!(stranger.headers().contains_key("www-authenticate"), "{:?}", stranger.headers());
     secured.stop().await;
 
     let configured =
-        Gateway::start(&caresoft, "thank_you_url = \"https://shop.example.vn/cam-on\"");
+        Gateway::start(&caresoft, "thank_you_url = \"https://shop.example.vn/cam-on\"").await;
     let response = browser(&configured).body(form("0900000002")).send().await.unwrap();
     assert_eq!(response.headers()["location"], "https://shop.example.vn/cam-on");
     configured.stop().await;
@@ -192,7 +194,7 @@ async fn browsers_are_redirected_and_scripts_are_not() {
 #[tokio::test]
 async fn a_filled_honeypot_is_answered_as_usual_and_stored_nowhere() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "honeypot = \"website_url\"");
+    let gateway = Gateway::start(&caresoft, "honeypot = \"website_url\"").await;
     let id =
         gateway.submit(json!({"phone": "0900000001", "website_url": "http://spam.example"})).await;
     assert_eq!(gateway.admin_get(&format!("/api/leads/{id}")).await.status(), 404);
@@ -204,7 +206,8 @@ async fn a_filled_honeypot_is_answered_as_usual_and_stored_nowhere() {
 #[tokio::test]
 async fn only_configured_origins_pass_a_preflight() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "cors = { origins = [\"https://shop.example.vn\"] }");
+    let gateway =
+        Gateway::start(&caresoft, "cors = { origins = [\"https://shop.example.vn\"] }").await;
     let ask = |method: Method, origin: &str| {
         gateway.http.request(method, gateway.url("/in/website")).header("Origin", origin)
     };
@@ -239,7 +242,8 @@ async fn inbound_limits_answer_429_with_retry_after() {
             let limit =
                 if per_source { &mut config.limits.per_source } else { &mut config.limits.per_ip };
             *limit = slow;
-        });
+        })
+        .await;
         // All at once: one after another they may take a slow machine longer than the refill.
         let post = || gateway.post().json(&json!({"phone": "0900000001"})).send();
         let mut accepted = 0;
@@ -264,7 +268,7 @@ async fn inbound_limits_answer_429_with_retry_after() {
 #[tokio::test]
 async fn an_idempotency_key_makes_a_repeated_delivery_one_submission() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let deliver = async || {
         let body = json!({"phone": "0900000001"});
         let request = gateway.post().header("Idempotency-Key", "delivery-1").json(&body);
@@ -281,7 +285,7 @@ async fn an_idempotency_key_makes_a_repeated_delivery_one_submission() {
 #[tokio::test]
 async fn an_array_of_objects_is_several_submissions() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let body = json!([{"phone": "0900000001"}, {"phone": "0900000002"}, {"phone": "0900000001"}]);
     let response = gateway.post().json(&body).send().await.unwrap();
     let answer: Value = response.json().await.unwrap();
@@ -294,7 +298,7 @@ async fn an_array_of_objects_is_several_submissions() {
 #[tokio::test]
 async fn a_repeated_array_is_the_same_submissions() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let deliver = async || {
         let body =
             json!([{"phone": "0900000001"}, {"phone": "0900000002"}, {"phone": "0900000003"}]);
@@ -317,7 +321,7 @@ async fn a_repeated_array_is_the_same_submissions() {
 #[tokio::test]
 async fn a_filled_honeypot_takes_only_its_own_item_out_of_an_array() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "honeypot = \"website_url\"");
+    let gateway = Gateway::start(&caresoft, "honeypot = \"website_url\"").await;
     let body = json!([
         {"phone": "0900000001", "website_url": ""},
         {"phone": "0900000002", "website_url": "http://spam.example"},
@@ -341,7 +345,7 @@ async fn a_filled_honeypot_takes_only_its_own_item_out_of_an_array() {
 #[tokio::test]
 async fn a_field_of_too_many_values_is_malformed() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let response = gateway.post().json(&json!({"phone": vec!["0900000001"; 1500]}));
     let response = response.send().await.unwrap();
     assert_eq!(response.status(), 400);
@@ -352,7 +356,7 @@ async fn a_field_of_too_many_values_is_malformed() {
 #[tokio::test]
 async fn the_pages_of_a_sandbox_are_there() {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::start(&caresoft, "").await;
     let get = async |path| gateway.http.get(gateway.url(path)).send().await.unwrap();
     assert!(get("/").await.text().await.unwrap().contains("action=\"/in/website\""));
     assert_eq!(get("/livez").await.status(), 200);

@@ -4,12 +4,18 @@ use futures_util::future::join_all;
 use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 
-use crate::gateway::{CareSoft, Gateway};
+use crate::gateway::{Backing, CareSoft, Gateway, over_every_store};
 
-#[tokio::test]
-async fn invariant_2_36_concurrent_posts_of_one_person_in_6_spellings_are_one_lead() {
+over_every_store!(
+    invariant_2_36_concurrent_posts_of_one_person_in_6_spellings_are_one_lead,
+    invariant_2_phone_and_email_lead_to_the_same_person,
+    invariant_5_the_ledger_sums_whatever_became_of_each,
+    invariant_8_strangers_learn_nothing,
+);
+
+async fn invariant_2_36_concurrent_posts_of_one_person_in_6_spellings_are_one_lead(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::over(&store, &caresoft, "").await;
     let spellings = [
         "0900000001",
         "+84900000001",
@@ -35,10 +41,9 @@ async fn invariant_2_36_concurrent_posts_of_one_person_in_6_spellings_are_one_le
     gateway.stop().await;
 }
 
-#[tokio::test]
-async fn invariant_2_phone_and_email_lead_to_the_same_person() {
+async fn invariant_2_phone_and_email_lead_to_the_same_person(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "");
+    let gateway = Gateway::over(&store, &caresoft, "").await;
     let first =
         gateway.submit(json!({"phone": "0900000001", "email": "thu.nguyen@gmail.com"})).await;
     let by_email = gateway
@@ -52,10 +57,9 @@ async fn invariant_2_phone_and_email_lead_to_the_same_person() {
     gateway.stop().await;
 }
 
-#[tokio::test]
-async fn invariant_5_the_ledger_sums_whatever_became_of_each() {
+async fn invariant_5_the_ledger_sums_whatever_became_of_each(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "invalid = \"quarantine\"");
+    let gateway = Gateway::over(&store, &caresoft, "invalid = \"quarantine\"").await;
     for body in [
         json!({"phone": "0900000001"}),
         json!({"phone": "0900000001"}),
@@ -82,10 +86,9 @@ async fn invariant_5_the_ledger_sums_whatever_became_of_each() {
 
 /// A new person, a known one, a delivery that came before and one without a usable contact are
 /// answered alike: status, headers, keys and how many ids.
-#[tokio::test]
-async fn invariant_8_strangers_learn_nothing() {
+async fn invariant_8_strangers_learn_nothing(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let gateway = Gateway::start(&caresoft, "invalid = \"quarantine\"");
+    let gateway = Gateway::over(&store, &caresoft, "invalid = \"quarantine\"").await;
     let shape = async |body: Value, key: &str| {
         let post = gateway.post().header("Idempotency-Key", key).json(&body);
         let response = post.send().await.unwrap();

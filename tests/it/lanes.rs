@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use leadgate::caresoft::Client;
-use leadgate::config::{Config, Destination};
+use leadgate::config::{Config, Destination, StoreUrl};
 use leadgate::delivery::{Composer, Lane};
 use leadgate::lead::{Clock, DestinationId, Identity, Lead, State, SubmissionId};
 use leadgate::sandbox::{Fault, FaultKind, LogEntry, Options, Route};
+use leadgate::store::redis::Redis;
 use leadgate::store::sqlite::Sqlite;
 use leadgate::store::{self, Admission, Content, Store};
 use leadgate::telemetry::Metrics;
@@ -17,7 +18,16 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::gateway::{CareSoft, Gateway, configuration, eventually};
+use crate::gateway::{Backing, CareSoft, Gateway, configuration, eventually, over_every_store};
+
+over_every_store!(
+    a_fast_lane_is_not_held_up_by_asking_for_each_place,
+    a_backlog_is_sent_at_the_rate_by_one_lane_as_by_three,
+    a_429_to_one_replica_stops_all_and_one_of_them_probes,
+    while_one_replica_probes_the_others_send_nothing,
+    a_lockout_of_one_replica_is_silence_of_all,
+    a_lockout_is_still_silence_after_a_restart,
+);
 
 /// The lanes of several replicas, over one store.
 struct Fleet {
@@ -30,15 +40,32 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn start(caresoft: &CareSoft, replicas: usize, change: impl FnOnce(&mut Destination)) -> Self {
+    async fn start(
+        store: &Backing,
+        caresoft: &CareSoft,
+        replicas: usize,
+        change: impl FnOnce(&mut Destination),
+    ) -> Self {
         let folder = TempDir::new().unwrap();
-        let mut config = configuration(&folder, caresoft.address, "");
+        let mut config = configuration(store, &folder, caresoft.address, "");
         change(config.destinations.values_mut().next().unwrap());
         let hour = Duration::from_secs(3600);
         let options = store::Options { dedup_window: hour, idempotency_window: hour, secret: None };
-        let path = folder.path().join("leads.db");
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&path, options).unwrap());
-        let lanes: Vec<_> = (0..replicas).map(|_| lane(&config, &store)).collect();
+        let mut stores: Vec<Arc<dyn Store>> = Vec::new();
+        match &config.store.url {
+            // One process has it: its lanes share it.
+            StoreUrl::Sqlite(path) => {
+                let store: Arc<dyn Store> = Arc::new(Sqlite::open(path, options).unwrap());
+                stores.resize(replicas, store);
+            }
+            StoreUrl::Redis(url) => {
+                for _ in 0..replicas {
+                    stores.push(Arc::new(Redis::open(url, options.clone()).await.unwrap()));
+                }
+            }
+        }
+        let lanes: Vec<_> = stores.iter().map(|store| lane(&config, store)).collect();
+        let store = stores.remove(0);
         let (stop, stopping) = watch::channel(false);
         let mut running = JoinSet::new();
         for lane in &lanes {
@@ -48,8 +75,9 @@ impl Fleet {
         Self { store, lanes, destination, stop, running, _folder: folder }
     }
 
-    /// Accepts that many leads at once.
+    /// Accepts that many leads at once, of people who have not come before.
     async fn admit(&self, count: u32) {
+        let before = u32::try_from(self.store.ledger().await.unwrap().accepted()).unwrap();
         let now = Clock::system().now();
         let admission = |number: u32| {
             let phone: leadgate::lead::Phone = format!("+8490{number:07}").parse().unwrap();
@@ -66,13 +94,16 @@ impl Fleet {
                 },
             }
         };
-        self.store.admit((0..count).map(admission).collect()).await.unwrap();
+        let people = before..before + count;
+        self.store.admit(people.map(admission).collect()).await.unwrap();
     }
 
     async fn created(&self, count: u64) {
         eventually("every lead is created", || async {
             let ledger = self.store.ledger().await.ok()?;
-            (ledger.count(State::Created) == count).then_some(())
+            let is_done =
+                ledger.count(State::Created) >= count && ledger.count(State::Pending) == 0;
+            is_done.then_some(())
         })
         .await;
     }
@@ -116,12 +147,11 @@ fn utilisation(log: &[LogEntry], per_second: u32) -> f64 {
 
 /// A place is reserved before it is due, so that none is lost to leasing, sending, settling, nor
 /// to the others. 98 % can be reached; how much of it depends on the machine.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backlog_is_sent_at_the_rate_by_one_lane_as_by_three() {
+async fn a_backlog_is_sent_at_the_rate_by_one_lane_as_by_three(store: Backing) {
     const LEADS: u32 = 61;
     for replicas in [1, 3] {
         let caresoft = CareSoft::start(Options::default());
-        let fleet = Fleet::start(&caresoft, replicas, |main| at_the_rate(main, 12));
+        let fleet = Fleet::start(&store, &caresoft, replicas, |main| at_the_rate(main, 12)).await;
         fleet.admit(LEADS).await;
         fleet.created(LEADS.into()).await;
         fleet.stop().await;
@@ -137,15 +167,15 @@ async fn a_backlog_is_sent_at_the_rate_by_one_lane_as_by_three() {
 }
 
 /// The fastest that can be configured: asking the store for each place is no bottleneck.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fast_lane_is_not_held_up_by_asking_for_each_place() {
+async fn a_fast_lane_is_not_held_up_by_asking_for_each_place(store: Backing) {
     const LEADS: u32 = 1500;
     let fast = Options { rate_per_second: 10_000, rate_per_hour: 7_200_000, ..Options::default() };
     let caresoft = CareSoft::start(fast);
-    let fleet = Fleet::start(&caresoft, 1, |main| {
+    let fleet = Fleet::start(&store, &caresoft, 1, |main| {
         at_the_rate(main, 1000);
         main.rate.per_hour = 3_600_000.try_into().unwrap();
-    });
+    })
+    .await;
     fleet.admit(LEADS).await;
     fleet.created(LEADS.into()).await;
     fleet.stop().await;
@@ -154,13 +184,12 @@ async fn a_fast_lane_is_not_held_up_by_asking_for_each_place() {
     assert!(used > 0.1, "{used}: a build without optimisation on a busy machine is faster");
 }
 
-#[tokio::test]
-async fn a_429_to_one_replica_stops_all_and_one_of_them_probes() {
+async fn a_429_to_one_replica_stops_all_and_one_of_them_probes(store: Backing) {
     const LEADS: u32 = 16;
     let caresoft = CareSoft::start(Options::default());
     let refused = Fault::once(Route::CreateLead, FaultKind::TooManyRequests);
     caresoft.sandbox.inject(Fault { skip: 3, ..refused });
-    let fleet = Fleet::start(&caresoft, 3, |main| at_the_rate(main, 4));
+    let fleet = Fleet::start(&store, &caresoft, 3, |main| at_the_rate(main, 4)).await;
     fleet.admit(LEADS).await;
     fleet.created(LEADS.into()).await;
     fleet.stop().await;
@@ -174,13 +203,12 @@ async fn a_429_to_one_replica_stops_all_and_one_of_them_probes() {
 }
 
 /// As above, and the probe takes its time.
-#[tokio::test]
-async fn while_one_replica_probes_the_others_send_nothing() {
+async fn while_one_replica_probes_the_others_send_nothing(store: Backing) {
     const SLOW: Duration = Duration::from_millis(1500);
     let caresoft = CareSoft::start(Options::default());
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::TooManyRequests));
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::Slow(SLOW)));
-    let fleet = Fleet::start(&caresoft, 3, |main| at_the_rate(main, 12));
+    let fleet = Fleet::start(&store, &caresoft, 3, |main| at_the_rate(main, 12)).await;
     fleet.admit(6).await;
     fleet.created(6).await;
     fleet.all_are("open").await;
@@ -192,11 +220,10 @@ async fn while_one_replica_probes_the_others_send_nothing() {
     assert!(alone >= SLOW, "another request {alone:?} after the probe");
 }
 
-#[tokio::test]
-async fn a_lockout_of_one_replica_is_silence_of_all() {
+async fn a_lockout_of_one_replica_is_silence_of_all(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::LockOut));
-    let fleet = Fleet::start(&caresoft, 3, |main| at_the_rate(main, 2));
+    let fleet = Fleet::start(&store, &caresoft, 3, |main| at_the_rate(main, 2)).await;
     fleet.admit(6).await;
     fleet.all_are("locked_out").await;
     fleet.stop().await; // every task had its chance to send
@@ -204,16 +231,15 @@ async fn a_lockout_of_one_replica_is_silence_of_all() {
     assert_eq!(caresoft.sandbox.log().len(), 1);
 }
 
-#[tokio::test]
-async fn a_lockout_is_still_silence_after_a_restart() {
+async fn a_lockout_is_still_silence_after_a_restart(store: Backing) {
     const LOCKED_OUT: &str = r#"leadgate_lane_state{destination="main",state="locked_out"}"#;
     let caresoft = CareSoft::start(Options::default());
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::LockOut));
     let folder = TempDir::new().unwrap();
-    let config = configuration(&folder, caresoft.address, "");
+    let config = configuration(&store, &folder, caresoft.address, "");
     let mut ids = Vec::new();
     for round in 1..=2 {
-        let gateway = Gateway::run(&config, TempDir::new().unwrap());
+        let gateway = Gateway::run(&config, TempDir::new().unwrap()).await;
         ids.push(gateway.submit(json!({"phone": format!("090000000{round}")})).await);
         eventually("the lane is locked out", || async {
             (gateway.metric(LOCKED_OUT).await == 1.0).then_some(())

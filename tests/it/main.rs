@@ -1,16 +1,19 @@
 //! End-to-end tests: the gateway and the CareSoft simulator over real sockets, and the real binary.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "a test tells what it measured")]
 
 mod admin;
 mod attribution;
 mod binary;
 mod delivery;
 mod fixtures;
+mod fleet;
 mod gateway;
 mod intake;
 mod invariants;
 mod lanes;
+mod load;
 mod redis_servers;
 mod served;
 #[path = "../servers/mod.rs"]

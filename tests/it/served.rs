@@ -191,6 +191,16 @@ impl Served {
         self.stdout.text()
     }
 
+    /// What it has logged so far.
+    pub fn log(&self) -> String {
+        self.stderr.text()
+    }
+
+    /// How many lines it has logged so far.
+    pub fn log_lines(&self) -> usize {
+        locked(&self.stderr.written).lines.len()
+    }
+
     pub fn takes_submissions(&self) -> bool {
         self.public.is_some()
     }

@@ -2,8 +2,6 @@
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use leadgate::sandbox::Options;
@@ -12,89 +10,35 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::gateway::{
-    CareSoft, PATIENCE, eventually, eventually_within, http_client, id_of, toml_of,
+    Backing, CareSoft, PATIENCE, eventually, http_client, id_of, over_every_store, toml_of,
 };
+use crate::load::{CLIENTS, Load, assert_kept, assert_nobody_twice, until_metric_within};
 use crate::served::{Served, figure, isolated};
+
+over_every_store!(
+    invariants_1_and_5_nothing_that_got_a_202_is_lost_by_kill_9,
+    sigterm_under_load_finishes_what_is_under_way_and_refuses_what_is_new,
+);
 
 /// How long delivering some thousand leads may take a slow machine.
 const BACKLOG_PATIENCE: Duration = Duration::from_secs(180);
 
-const CLIENTS: u32 = 8;
-
 /// What `ulimit -f` lets a file grow to: the empty database fits, some hundred submissions do not.
 const FILE_BLOCKS_MAX: u32 = 2_000;
-
-/// Clients that post without a pause, until the gateway takes nothing more from them.
-struct Load {
-    accepted: Arc<AtomicU32>,
-    clients: Vec<JoinHandle<Vec<String>>>,
-}
-
-impl Load {
-    /// Every client of every round posts other persons than the others, each of them twice.
-    fn start(url: &str, round: u32) -> Self {
-        let accepted = Arc::<AtomicU32>::default();
-        let client = |client: u32| {
-            let (url, http, accepted) = (url.to_owned(), http_client(), Arc::clone(&accepted));
-            tokio::spawn(async move {
-                let mut ids = Vec::new();
-                for number in 0..20_000 {
-                    let person = (round * CLIENTS + client) * 10_000 + number / 2;
-                    let body = json!({"phone": format!("090{person:07}")});
-                    match http.post(&url).json(&body).send().await {
-                        Ok(answer) if answer.status() == 202 => ids.push(id_of(answer).await),
-                        _ => break,
-                    }
-                    accepted.fetch_add(1, Ordering::Relaxed);
-                }
-                ids
-            })
-        };
-        Self { clients: (0..CLIENTS).map(client).collect(), accepted }
-    }
-
-    async fn has_accepted(&self, enough: u32) {
-        eventually("a good many are accepted", || async {
-            (self.accepted.load(Ordering::Relaxed) >= enough).then_some(())
-        })
-        .await;
-    }
-
-    /// The ids of every 202, once all clients have ended.
-    async fn ids(self) -> Vec<String> {
-        let mut ids = Vec::new();
-        for client in self.clients {
-            ids.extend(client.await.expect("a client"));
-        }
-        ids
-    }
-}
-
-/// Asserts that the ledger sums and holds every one of `ids`.
-async fn assert_kept(served: &Served, ids: &[String]) {
-    for id in ids {
-        let found = served.admin_get(&format!("/api/leads/{id}")).await.expect("an answer");
-        assert_eq!(found.status(), StatusCode::OK, "{id} got a 202 and is gone");
-    }
-    let metrics = served.metrics().await;
-    assert!(metrics.lines().any(|line| line == "leadgate_ledger_residue 0"), "{metrics}");
-}
 
 /// Invariants 1, 4 and 5: eight clients post without a pause while the process is killed again
 /// and again, in the middle of taking and of sending. Nothing that got a 202 is missing, nothing
 /// is sent twice, and the ledger sums once all is sent.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn invariants_1_and_5_nothing_that_got_a_202_is_lost_by_kill_9() {
+async fn invariants_1_and_5_nothing_that_got_a_202_is_lost_by_kill_9(store: Backing) {
     const KILLS: u32 = 4;
     const ENOUGH: u32 = 200;
     let fast = Options { rate_per_second: 2_000, rate_per_hour: 7_200_000, ..Options::default() };
     let caresoft = CareSoft::start(fast);
     let folder = TempDir::new().unwrap();
-    let configuration = toml_of(&folder.path().join("leadgate.db"), caresoft.address, "").replace(
+    let configuration = toml_of(&store.toml(folder.path()), caresoft.address, "").replace(
         "rate = { per_second = 15, per_hour = 54000 }",
         "rate = { per_second = 500, per_hour = 1_000_000 }",
     );
@@ -109,12 +53,8 @@ async fn invariants_1_and_5_nothing_that_got_a_202_is_lost_by_kill_9() {
     }
 
     let served = Served::start(folder.path(), &configuration).await;
-    eventually_within(BACKLOG_PATIENCE, "the backlog is sent", || async {
-        let metrics = served.metrics().await;
-        let depth = r#"leadgate_queue_depth{destination="main"} 0"#;
-        metrics.lines().any(|line| line == depth).then_some(())
-    })
-    .await;
+    let depth = r#"leadgate_queue_depth{destination="main"} 0"#;
+    until_metric_within(BACKLOG_PATIENCE, &served, depth).await;
     assert_kept(&served, &accepted).await;
 
     let metrics = served.metrics().await;
@@ -129,11 +69,8 @@ async fn invariants_1_and_5_nothing_that_got_a_202_is_lost_by_kill_9() {
         (answered..=answered + unanswered_max).contains(&stored),
         "{stored} stored, {answered} answered: a client has one post under way when it is killed"
     );
+    assert_nobody_twice(&caresoft);
     let leads = caresoft.sandbox.leads();
-    let mut phones: Vec<_> = leads.iter().map(|lead| lead.received["phone"].to_string()).collect();
-    phones.sort();
-    phones.dedup();
-    assert_eq!(phones.len(), leads.len(), "somebody became two leads");
     assert!(
         (created..=created + unknown).contains(&(leads.len() as f64)),
         "{created} created and {unknown} unknown here, {} there",
@@ -143,12 +80,11 @@ async fn invariants_1_and_5_nothing_that_got_a_202_is_lost_by_kill_9() {
 
 /// SIGTERM under load: what is under way is finished, what is new is refused, the process ends by
 /// itself, and everything that got a 202 is there when it comes back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sigterm_under_load_finishes_what_is_under_way_and_refuses_what_is_new() {
+async fn sigterm_under_load_finishes_what_is_under_way_and_refuses_what_is_new(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
     let folder = TempDir::new().unwrap();
     // Longer than a test waits: should nothing but the grace end the process, this fails.
-    let configuration = toml_of(&folder.path().join("leadgate.db"), caresoft.address, "")
+    let configuration = toml_of(&store.toml(folder.path()), caresoft.address, "")
         .replace("shutdown_grace = \"10s\"", "shutdown_grace = \"5m\"");
     let mut served = Served::start(folder.path(), &configuration).await;
     let load = Load::start(&served.endpoint("website"), 0);
@@ -215,7 +151,7 @@ impl HalfPost {
 async fn a_disk_that_refuses_is_a_503_and_loses_nothing() {
     let caresoft = CareSoft::start(Options::default());
     let folder = TempDir::new().unwrap();
-    let configuration = toml_of(&folder.path().join("leadgate.db"), caresoft.address, "")
+    let configuration = toml_of(&Backing::Sqlite.toml(folder.path()), caresoft.address, "")
         .replace("shutdown_grace = \"10s\"", "shutdown_grace = \"1s\"");
     std::fs::write(folder.path().join("leadgate.toml"), &configuration).unwrap();
     // 512 or 1024 bytes each, as the shell likes; the signal must not end the process.

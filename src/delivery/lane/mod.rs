@@ -4,6 +4,7 @@ mod sending;
 #[cfg(test)]
 mod tests;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub struct Lane {
     timeout: Duration,
     metrics: Arc<Metrics>,
     clock: Clock,
+    in_trouble: AtomicBool,
 }
 
 /// The lane's state as it was last shown.
@@ -91,6 +93,7 @@ impl Lane {
             timeout: destination.timeout,
             metrics,
             clock,
+            in_trouble: AtomicBool::new(false),
         }
     }
 
@@ -121,10 +124,12 @@ impl Lane {
             let (now, term) = (self.clock.now(), self.timeout + LEASE_MARGIN);
             match self.store.lease(&self.id, slots.len(), now, term).await {
                 Ok(leased) if leased.work.is_empty() => {
+                    self.in_trouble.store(false, Ordering::Relaxed);
                     drop(slots);
                     self.idle(leased.next_due, &mut arrivals, &mut stop).await;
                 }
                 Ok(leased) => {
+                    self.in_trouble.store(false, Ordering::Relaxed);
                     let begun = leased.work.into_iter().zip(slots);
                     let begun = self.begin(begun, turn, alone, &mut sending, &mut stop).await;
                     if let Err(wait) = begun {
@@ -236,9 +241,12 @@ impl Lane {
         }
     }
 
+    /// The store does not answer: told once, until it does. Each time is counted.
     fn trouble(&self, what: &'static str, error: &StoreError) {
         self.metrics.store_error(self.store.kind());
-        tracing::error!(lane = %self.id, %error, "{what}");
+        if !self.in_trouble.swap(true, Ordering::Relaxed) {
+            tracing::error!(lane = %self.id, %error, "{what}");
+        }
     }
 
     /// A task that sends ends by itself, or with a fault of this program: its lead was perhaps

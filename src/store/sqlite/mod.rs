@@ -23,6 +23,7 @@ mod reader;
 mod record;
 mod replay;
 mod runs;
+mod spool;
 #[cfg(test)]
 mod tests;
 mod transaction;

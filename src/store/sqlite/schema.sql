@@ -107,3 +107,10 @@ CREATE TABLE ledger (
     test        INTEGER NOT NULL,
     erased      INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What waits for Redis, in order (store/spool.rs); another file than the ledger's.
+CREATE TABLE spool (
+    seq   INTEGER PRIMARY KEY AUTOINCREMENT, -- a number is given once
+    entry BLOB NOT NULL,
+    aside INTEGER NOT NULL DEFAULT 0         -- 1: could not be read
+) STRICT;

@@ -1,0 +1,450 @@
+//! Redis, and a place beside it for what is accepted while Redis is away.
+//!
+//! A submission that Redis does not take goes to a file of this process's own, durably, and gets
+//! its 202. What is in there goes to Redis in the order in which it came, by the same `admit`, and
+//! what comes meanwhile goes behind it, so that a person's first submission stays the first (but for
+//! those that were on their way to Redis when it went away: they are spooled when that is clear). An
+//! entry leaves the file after Redis has it; should the process die in between, Redis is told
+//! again and answers as before.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, RwLock, watch};
+use tokio::task::JoinHandle;
+
+use super::payload::Vault;
+use super::redis::Redis;
+use super::sqlite::Sqlite;
+use super::{
+    Admission, Content, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced,
+    Page, Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Verdict,
+};
+use crate::lead::{
+    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, SubmissionId, Timestamp,
+};
+
+/// The spool takes no more than this: some two million leads, a day of CareSoft's limit twice over.
+const BYTES_MAX: u64 = 1 << 30;
+
+/// How many entries go to Redis together, and how much: what it takes a slow line to answer in time.
+const DRAINED_MAX: u32 = 256;
+const DRAINED_BYTES_MAX: usize = 512 * 1024;
+
+/// Between two tries while Redis is away; it is noticed to be back within this.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Redis with a spool. Dropping it ends the draining; what is spooled stays on the disk.
+pub struct Spooled {
+    shared: Arc<Shared>,
+    draining: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+struct Shared {
+    redis: Redis,
+    file: Sqlite,
+    /// Seals what is spooled; without a secret it only packs.
+    vault: Vault,
+    /// Whether submissions go to the file. Turned off only by who holds `turn` alone, when the
+    /// file is empty, so that none is overtaken.
+    active: AtomicBool,
+    turn: RwLock<()>,
+    entries: AtomicU64,
+    bytes: AtomicU64,
+    filled: Notify,
+    bytes_max: u64,
+}
+
+impl Spooled {
+    /// Puts a spool at `path` beside `redis`, with what is left in it from before.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub async fn open(redis: Redis, path: &Path, options: Options) -> Result<Self, StoreError> {
+        Self::open_bounded(redis, path, options, BYTES_MAX).await
+    }
+
+    async fn open_bounded(
+        redis: Redis,
+        path: &Path,
+        options: Options,
+        bytes_max: u64,
+    ) -> Result<Self, StoreError> {
+        let vault = match &options.secret {
+            Some(secret) => Vault::from_secret(secret),
+            None => Vault::from_random(&[0; 32]), // nothing in the file is hashed
+        };
+        let file = Sqlite::open(path, options)?;
+        let waiting = file.waiting().await?;
+        let shared = Arc::new(Shared {
+            redis,
+            file,
+            vault,
+            active: AtomicBool::new(waiting.entries > 0),
+            turn: RwLock::new(()),
+            entries: AtomicU64::new(waiting.entries),
+            bytes: AtomicU64::new(waiting.bytes),
+            filled: Notify::new(),
+            bytes_max,
+        });
+        let draining = tokio::spawn(drain(Arc::clone(&shared)));
+        Ok(Self { shared, draining: std::sync::Mutex::new(Some(draining)) })
+    }
+
+    fn end(&self) -> Option<JoinHandle<()>> {
+        let mut draining = self.draining.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let draining = draining.take()?;
+        draining.abort();
+        Some(draining)
+    }
+}
+
+impl Drop for Spooled {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Shared {
+    async fn admit(&self, batch: &[Admission]) -> Result<Vec<Verdict>, StoreError> {
+        let _turn = self.turn.read().await;
+        if !self.active.load(Ordering::Acquire) {
+            match self.redis.admit_these(batch).await {
+                Err(StoreError::Unavailable(reason)) => {
+                    if !self.active.swap(true, Ordering::AcqRel) {
+                        self.filled.notify_one(); // it finds what is put in, whoever puts it in
+                        tracing::warn!(%reason, "submissions are spooled until Redis is back");
+                    }
+                }
+                decided => return decided,
+            }
+        }
+        self.spool(batch).await?;
+        Ok(vec![Verdict::Spooled; batch.len()])
+    }
+
+    async fn spool(&self, batch: &[Admission]) -> Result<(), StoreError> {
+        let entries: Vec<_> = batch.iter().map(|admission| self.entry(admission)).collect();
+        let bytes: u64 = entries.iter().map(|entry| entry.len() as u64).sum();
+        if self.bytes.load(Ordering::Relaxed) + bytes > self.bytes_max {
+            return Err(StoreError::Busy);
+        }
+        self.file.spool(entries).await?;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.entries.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes some of the file to Redis. Answers whether there may be more.
+    async fn drain(&self) -> Result<bool, StoreError> {
+        let waiting = self.file.spooled(DRAINED_MAX).await?;
+        if waiting.is_empty() {
+            return self.switch_over().await;
+        }
+        let (mut batch, mut places, mut bytes) = (vec![], vec![], 0);
+        let mut unreadable = (vec![], 0);
+        for (place, entry) in waiting {
+            if !batch.is_empty() && bytes + entry.len() > DRAINED_BYTES_MAX {
+                break;
+            }
+            match self.admission(&entry) {
+                Some(admission) => {
+                    batch.push(admission);
+                    places.push(place);
+                    bytes += entry.len();
+                }
+                None => {
+                    unreadable.0.push(place);
+                    unreadable.1 += entry.len();
+                }
+            }
+        }
+        let (aside, aside_bytes) = unreadable;
+        if !aside.is_empty() {
+            let entries = aside.len();
+            tracing::error!(entries, "spooled submissions cannot be read; they stay in the spool");
+            self.file.set_aside(aside).await?;
+            self.gone(entries, aside_bytes);
+        }
+        if !batch.is_empty() {
+            self.redis.admit_these(&batch).await?;
+            self.file.unspool(places).await?;
+            self.gone(batch.len(), bytes);
+        }
+        Ok(true)
+    }
+
+    /// Counts what has left the file. One that was put in by a request that went away was never
+    /// counted.
+    fn gone(&self, entries: usize, bytes: usize) {
+        let less = |counter: &AtomicU64, by: usize| {
+            let by = u64::try_from(by).unwrap_or(u64::MAX);
+            let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                Some(count.saturating_sub(by))
+            });
+        };
+        less(&self.entries, entries);
+        less(&self.bytes, bytes);
+    }
+
+    /// Sends submissions to Redis again, if nothing came while nobody else could put anything in.
+    async fn switch_over(&self) -> Result<bool, StoreError> {
+        let _alone = self.turn.write().await;
+        let is_empty = self.file.spooled(1).await?.is_empty();
+        if is_empty {
+            self.entries.store(0, Ordering::Relaxed);
+            self.bytes.store(0, Ordering::Relaxed);
+            self.active.store(false, Ordering::Release);
+            tracing::info!("the spool is empty: submissions go to Redis again");
+        }
+        Ok(!is_empty)
+    }
+
+    fn entry(&self, admission: &Admission) -> Vec<u8> {
+        let raw = match &admission.content {
+            Content::Quarantined { raw, .. } => raw.bytes.as_slice(),
+            _ => &[],
+        };
+        let head = serde_json::to_vec(&Head::of(admission)).expect("texts in lists and maps");
+        let length = u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes();
+        self.vault.close_bytes(&[&length, head.as_slice(), raw].concat())
+    }
+
+    fn admission(&self, entry: &[u8]) -> Option<Admission> {
+        let entry = self.vault.open_bytes(entry).ok()?;
+        let (length, rest) = entry.split_first_chunk::<4>()?;
+        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
+        let (head, raw) = rest.split_at_checked(length)?;
+        Some(serde_json::from_slice::<Head>(head).ok()?.admission(raw))
+    }
+}
+
+/// Empties the file whenever there is something in it and Redis takes it.
+async fn drain(shared: Arc<Shared>) {
+    loop {
+        if !shared.active.load(Ordering::Acquire) {
+            shared.filled.notified().await;
+        }
+        match shared.drain().await {
+            Ok(_) => {}
+            // Redis tells of its troubles itself, the file of its own.
+            Err(StoreError::Corrupt(what)) => {
+                tracing::error!(what, "the spool is not emptied");
+                tokio::time::sleep(RETRY * 4).await;
+            }
+            Err(StoreError::Busy | StoreError::Unavailable(_)) => tokio::time::sleep(RETRY).await,
+        }
+    }
+}
+
+/// An admission as it is spooled, but for its raw body, which follows.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    id: SubmissionId,
+    source: SourceId,
+    destination: DestinationId,
+    received_at: Timestamp,
+    external_id: Option<String>,
+    idempotency_key: Option<String>,
+    content: HeadContent,
+}
+
+#[derive(Serialize, Deserialize)]
+enum HeadContent {
+    Lead { lead: Lead, phones: Vec<String>, emails: Vec<String> },
+    Quarantined { reason: String, lead: Option<Lead>, content_type: String },
+    Test { lead: Lead },
+}
+
+impl Head {
+    fn of(admission: &Admission) -> Self {
+        let content = match &admission.content {
+            Content::Lead { lead, identities } => {
+                let (mut phones, mut emails) = (vec![], vec![]);
+                for identity in identities {
+                    match identity {
+                        Identity::Phone(phone) => phones.push(phone.e164().to_owned()),
+                        Identity::Email(key) => emails.push(key.clone()),
+                    }
+                }
+                HeadContent::Lead { lead: lead.clone(), phones, emails }
+            }
+            Content::Quarantined { reason, lead, raw } => HeadContent::Quarantined {
+                reason: reason.clone(),
+                lead: lead.clone(),
+                content_type: raw.content_type.clone(),
+            },
+            Content::Test { lead } => HeadContent::Test { lead: lead.clone() },
+        };
+        Self {
+            id: admission.id,
+            source: admission.source.clone(),
+            destination: admission.destination.clone(),
+            received_at: admission.received_at,
+            external_id: admission.external_id.clone(),
+            idempotency_key: admission.idempotency_key.clone(),
+            content,
+        }
+    }
+
+    fn admission(self, raw: &[u8]) -> Admission {
+        let content = match self.content {
+            // Phones come before e-mails, as they did.
+            HeadContent::Lead { lead, phones, emails } => {
+                let phones = phones.iter().filter_map(|phone| phone.parse().ok());
+                let emails = emails.into_iter().map(Identity::Email);
+                Content::Lead {
+                    lead,
+                    identities: phones.map(Identity::Phone).chain(emails).collect(),
+                }
+            }
+            HeadContent::Quarantined { reason, lead, content_type } => Content::Quarantined {
+                reason,
+                lead,
+                raw: RawBody { content_type, bytes: raw.to_vec() },
+            },
+            HeadContent::Test { lead } => Content::Test { lead },
+        };
+        Admission {
+            id: self.id,
+            source: self.source,
+            destination: self.destination,
+            received_at: self.received_at,
+            external_id: self.external_id,
+            idempotency_key: self.idempotency_key,
+            content,
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Spooled {
+    async fn admit(&self, batch: Vec<Admission>) -> Result<Vec<Verdict>, StoreError> {
+        self.shared.admit(&batch).await
+    }
+
+    async fn lease(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        now: Timestamp,
+        term: Duration,
+    ) -> Result<Leased, StoreError> {
+        self.shared.redis.lease(lane, max, now, term).await
+    }
+
+    async fn settle(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        outcome: Outcome,
+        event: Event,
+    ) -> Result<Settled, StoreError> {
+        self.shared.redis.settle(lease, now, outcome, event).await
+    }
+
+    async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.shared.redis.expire_leases(now).await
+    }
+
+    async fn pace(
+        &self,
+        lane: &DestinationId,
+        rule: &PaceRule,
+        gate: u64,
+    ) -> Result<Paced, StoreError> {
+        self.shared.redis.pace(lane, rule, gate).await
+    }
+
+    async fn gate(&self, lane: &DestinationId) -> Result<SharedGate, StoreError> {
+        self.shared.redis.gate(lane).await
+    }
+
+    async fn move_gate(
+        &self,
+        lane: &DestinationId,
+        from: u64,
+        state: String,
+    ) -> Result<SharedGate, StoreError> {
+        self.shared.redis.move_gate(lane, from, state).await
+    }
+
+    async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
+        self.shared.redis.find(id).await
+    }
+
+    async fn list(&self, query: Query) -> Result<Page, StoreError> {
+        self.shared.redis.list(query).await
+    }
+
+    async fn ledger(&self) -> Result<Ledger, StoreError> {
+        self.shared.redis.ledger().await
+    }
+
+    async fn depth(&self, lane: &DestinationId) -> Result<Depth, StoreError> {
+        self.shared.redis.depth(lane).await
+    }
+
+    async fn replay(
+        &self,
+        id: SubmissionId,
+        now: Timestamp,
+        corrected: Option<(Lead, Vec<Identity>)>,
+    ) -> Result<Replayed, StoreError> {
+        self.shared.redis.replay(id, now, corrected).await
+    }
+
+    /// Not while submissions wait in the file: one of them may be of the same person, and would be
+    /// admitted after they were forgotten.
+    async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError> {
+        if self.shared.active.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable(
+                "submissions wait in the spool: try again when it is empty".into(),
+            ));
+        }
+        self.shared.redis.forget(identities, now).await
+    }
+
+    async fn sweep(
+        &self,
+        now: Timestamp,
+        retention: &Retention,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        self.shared.redis.sweep(now, retention, limit).await
+    }
+
+    fn kind(&self) -> &'static str {
+        self.shared.redis.kind()
+    }
+
+    async fn health(&self) -> Result<Health, StoreError> {
+        self.shared.redis.health().await
+    }
+
+    fn spool(&self) -> Option<SpoolState> {
+        Some(SpoolState {
+            active: self.shared.active.load(Ordering::Acquire),
+            depth: self.shared.entries.load(Ordering::Relaxed),
+        })
+    }
+
+    fn arrivals(&self) -> watch::Receiver<u64> {
+        self.shared.redis.arrivals()
+    }
+
+    async fn close(&self) {
+        if let Some(draining) = self.end() {
+            let _ = draining.await; // cancelled: what it had not taken to Redis is in the file
+        }
+        self.shared.redis.close().await;
+        self.shared.file.close().await;
+    }
+}

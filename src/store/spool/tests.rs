@@ -1,0 +1,127 @@
+//! A spool beside a Redis that is away, and back.
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::RedisUrl;
+use crate::lead::State;
+use crate::store::conformance::{self, Form, at, form, options, options_with_secret};
+use crate::store::redis::tests::servers::Redis as Server;
+
+/// Longer than anything here takes on a slow machine; only a failing test waits this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn open(server: &Server, folder: &TempDir, bytes_max: u64) -> Spooled {
+    let redis = Redis::open(&RedisUrl(server.url()), options_with_secret()).await.unwrap();
+    let path = folder.path().join("spool.db");
+    Spooled::open_bounded(redis, &path, options_with_secret(), bytes_max).await.unwrap()
+}
+
+async fn drained(store: &Spooled) {
+    let empty = SpoolState { active: false, depth: 0 };
+    let waiting = async {
+        while store.spool() != Some(empty) {
+            tokio::time::sleep(Duration::from_millis(5)).await; // between two looks
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the spool is emptied");
+}
+
+#[tokio::test]
+async fn what_is_spooled_is_admitted_as_it_was_and_in_order() {
+    let (mut server, folder) = (Server::start(), TempDir::new().unwrap());
+    server.kill();
+    let store = open(&server, &folder, BYTES_MAX).await;
+    let first = form().phone(11).email("thu").says("trước").delivery("evt-1").external_id("f-1");
+    let forms: [Form; 5] = [
+        first.clone(),
+        form().phone(11).says("sau").at(at(1)),
+        form().phone(12).quarantined().at(at(2)),
+        form().phone(13).test().at(at(3)),
+        first.at(at(4)), // the same delivery
+    ];
+    let mut ids = Vec::new();
+    for form in &forms {
+        let (id, verdict) = form.send(&store).await;
+        assert_eq!(verdict, Verdict::Spooled);
+        ids.push(id);
+    }
+    assert_eq!(store.spool(), Some(SpoolState { active: true, depth: 5 }));
+    let forgetting = store.forget(vec![conformance::phone(11)], at(5)).await;
+    assert!(matches!(forgetting, Err(StoreError::Unavailable(_))), "not while they wait");
+
+    server.start_again();
+    drained(&store).await;
+    let record = conformance::record(&store, ids[0]).await;
+    assert_eq!((record.state, record.received_at), (State::Pending, at(0)));
+    assert!(record.lead == Some(forms[0].lead()));
+    assert_eq!(record.external_id.as_deref(), Some("f-1"));
+    let joined = conformance::record(&store, ids[1]).await;
+    assert_eq!((joined.state, joined.duplicate_of), (State::Merged, Some(ids[0])));
+    assert_eq!(conformance::state(&store, ids[2]).await, State::Quarantined);
+    assert_eq!(conformance::state(&store, ids[3]).await, State::Test);
+    assert_eq!(store.find(ids[4]).await.unwrap(), None, "it had come before");
+    let ledger = store.ledger().await.unwrap();
+    assert_eq!((ledger.accepted(), ledger.residue()), (4, 0));
+    form().phone(14).accepted(&store).await; // by Redis again
+}
+
+#[tokio::test]
+async fn a_full_spool_refuses_and_keeps_what_it_has() {
+    let (mut server, folder) = (Server::start(), TempDir::new().unwrap());
+    server.kill();
+    let store = open(&server, &folder, 2_000).await;
+    let mut spooled = 0;
+    let refused = loop {
+        match store.admit(vec![form().phone(spooled).admission()]).await {
+            Ok(verdicts) => assert_eq!(verdicts, [Verdict::Spooled]),
+            Err(error) => break error,
+        }
+        spooled += 1;
+        assert!(spooled < 99, "it is never full");
+    };
+    assert!(matches!(refused, StoreError::Busy) && spooled > 3, "{refused} after {spooled}");
+    drop(store);
+
+    server.start_again();
+    let store = open(&server, &folder, 2_000).await; // as the next process does
+    drained(&store).await;
+    assert_eq!(store.ledger().await.unwrap().accepted(), u64::from(spooled));
+}
+
+/// Nothing of a person is readable in the file, and what cannot be read holds up nobody.
+#[tokio::test]
+async fn a_spool_is_sealed_and_a_spoilt_entry_is_put_aside() {
+    let (mut server, folder) = (Server::start(), TempDir::new().unwrap());
+    server.kill();
+    let store = open(&server, &folder, BYTES_MAX).await;
+    store.shared.file.spool(vec![b"spoilt".to_vec()]).await.unwrap();
+    form().phone(11).email("bi.mat").says("điều riêng tư").send(&store).await;
+    let mut file = Vec::new();
+    for name in ["spool.db", "spool.db-wal"] {
+        file.extend(std::fs::read(folder.path().join(name)).unwrap_or_default());
+    }
+    for secret in ["900000011", "bi.mat", "Nguyễn Văn Thử", "điều riêng tư"] {
+        let shown = file.windows(secret.len()).any(|bytes| bytes == secret.as_bytes());
+        assert!(!shown, "{secret}");
+    }
+    server.start_again();
+    drained(&store).await;
+    assert_eq!(store.ledger().await.unwrap().accepted(), 1);
+    assert_eq!(store.shared.file.waiting().await.unwrap().entries, 0);
+}
+
+/// Without a spool's secret nothing is sealed, and everything else is the same.
+#[tokio::test]
+async fn a_spool_without_a_secret_gives_back_what_it_got() {
+    let (mut server, folder) = (Server::start(), TempDir::new().unwrap());
+    server.kill();
+    let redis = Redis::open(&RedisUrl(server.url()), options()).await.unwrap();
+    let path = folder.path().join("spool.db");
+    let store = Spooled::open(redis, &path, options()).await.unwrap();
+    let (id, _) = form().phone(11).says("xin chào").send(&store).await;
+    server.start_again();
+    drained(&store).await;
+    let lead = conformance::record(&store, id).await.lead.unwrap();
+    assert_eq!(lead.message.as_deref(), Some("xin chào"));
+}
