@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// What the gateway's source asks for.
+pub const TOKEN: &str = "a-token-of-the-benchmark";
+
 pub struct Load {
     pub address: SocketAddr,
     pub connections: usize,
@@ -137,7 +140,7 @@ fn request(person: u32) -> String {
         r#"{{"ho_ten":"Nguyễn Văn Thử {person}","so_dien_thoai":"09{person:08}","email":"thu.{person}@example.vn","noi_dung":"Tôi muốn được tư vấn về căn hộ hai phòng ngủ, xin gọi lại sau 18 giờ.","thanh_pho":"Huế","san_pham":"Căn hộ 2PN","page_url":"https://shop.example.vn/du-an/can-ho?utm_source=facebook&utm_medium=cpc&utm_campaign=tet-2027&utm_content=video-1&fbclid=IwAR0abcdefghijklmnopqrstuvwxyz0123456789","referrer":"https://l.facebook.com/","utm_term":"can ho","consent":"Đồng ý nhận tin","filler":"0123456789012345678901234567890123456789012345678901234567890123456"}}"#
     );
     format!(
-        "POST /in/website HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /in/website HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-Leadgate-Token: {TOKEN}\r\nIdempotency-Key: evt-{person}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

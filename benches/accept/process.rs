@@ -9,21 +9,50 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+/// When Redis has what it was told on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fsync {
+    Always,
+    EverySecond,
+}
+
+impl Fsync {
+    pub fn parse(text: &str) -> Self {
+        if text == "always" { Self::Always } else { Self::EverySecond }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::EverySecond => "everysec",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Bare,
     OneRow,
-    Leadgate,
+    OneScript(Fsync),
+    /// On SQLite, or on a Redis of its own.
+    Leadgate(Option<Fsync>),
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Bare, Self::OneRow, Self::Leadgate];
-
     pub const fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             Self::OneRow => "one row",
-            Self::Leadgate => "leadgate",
+            Self::OneScript(_) => "one script",
+            Self::Leadgate(_) => "leadgate",
+        }
+    }
+
+    const fn fsync(self) -> Option<Fsync> {
+        match self {
+            Self::OneScript(fsync) => Some(fsync),
+            Self::Leadgate(fsync) => fsync,
+            Self::Bare | Self::OneRow => None,
         }
     }
 
@@ -32,6 +61,7 @@ impl Kind {
         match role {
             "--as-bare" => Some(Self::Bare),
             "--as-one-row" => Some(Self::OneRow),
+            "--as-one-script" => Some(Self::OneScript(Fsync::Always)), // Redis knows when
             _ => None,
         }
     }
@@ -42,6 +72,7 @@ const LEADGATE: &str = env!("CARGO_BIN_EXE_leadgate");
 
 pub struct Server {
     child: Child,
+    redis: Option<Child>,
     pub address: SocketAddr,
     ready_in: Duration,
     _folder: TempDir,
@@ -51,19 +82,29 @@ impl Server {
     pub fn start(kind: Kind) -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on a real disk");
         let (public, admin) = (free_address(), free_address());
+        let redis = kind.fsync().map(|fsync| start_redis(&folder, fsync));
+        let (redis, url) = redis.unzip();
         let mut command = on_first_core();
         let ready = match kind {
-            Kind::Leadgate => {
+            Kind::Leadgate(_) => {
                 let file = folder.path().join("leadgate.toml");
-                fs::write(&file, configuration(&folder, public, admin)).expect("a file");
+                let store = url.unwrap_or_else(|| {
+                    format!("sqlite:{}", folder.path().join("leadgate.db").display())
+                });
+                fs::write(&file, configuration(&folder, &store, public, admin)).expect("a file");
                 command.arg(LEADGATE).arg("serve").arg("--config").arg(file);
                 admin
             }
-            Kind::Bare | Kind::OneRow => {
-                let role = if kind == Kind::Bare { "--as-bare" } else { "--as-one-row" };
+            Kind::Bare | Kind::OneRow | Kind::OneScript(_) => {
+                let role = match kind {
+                    Kind::Bare => "--as-bare",
+                    Kind::OneRow => "--as-one-row",
+                    _ => "--as-one-script",
+                };
                 let own = std::env::current_exe().expect("this program");
-                let database = folder.path().join("baseline.db");
-                command.arg(own).arg(role).arg(public.port().to_string()).arg(database);
+                let behind =
+                    url.unwrap_or_else(|| folder.path().join("baseline.db").display().to_string());
+                command.arg(own).arg(role).arg(public.port().to_string()).arg(behind);
                 public
             }
         };
@@ -73,20 +114,12 @@ impl Server {
             assert!(began.elapsed() < Duration::from_secs(20), "{} does not start", kind.name());
             std::thread::yield_now();
         }
-        Self { child, address: public, ready_in: began.elapsed(), _folder: folder }
+        Self { child, redis, address: public, ready_in: began.elapsed(), _folder: folder }
     }
 
-    /// User and system time of the process so far.
+    /// User and system time of the process so far, and of Redis behind it.
     pub fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("/proc");
-        let after_name = stat.rsplit(") ").next().expect("a line");
-        let ticks: u64 = after_name
-            .split(' ')
-            .skip(11)
-            .take(2)
-            .filter_map(|ticks| ticks.parse::<u64>().ok())
-            .sum();
-        Duration::from_millis(ticks * 10) // USER_HZ is 100 on Linux
+        cpu_of(&self.child) + self.redis.as_ref().map(cpu_of).unwrap_or_default()
     }
 
     /// Resident memory, KiB.
@@ -100,15 +133,42 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in [Some(&mut self.child), self.redis.as_mut()].into_iter().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
+fn cpu_of(child: &Child) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("/proc");
+    let after_name = stat.rsplit(") ").next().expect("a line");
+    let ticks: u64 =
+        after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10) // USER_HZ is 100 on Linux
+}
+
+/// A Redis on the servers' core, and its URL.
+fn start_redis(folder: &TempDir, fsync: Fsync) -> (Child, String) {
+    let address = free_address();
+    let mut command = on_first_core();
+    command.args(["redis-server", "--save", "", "--appendonly", "yes", "--bind", "127.0.0.1"]);
+    command.args(["--appendfsync", fsync.as_str(), "--port", &address.port().to_string()]);
+    // Rewriting the log is Redis's own affair, and would fall on one of the servers by chance.
+    command.args(["--auto-aof-rewrite-percentage", "0", "--dir"]).arg(folder.path());
+    let child = command.stdout(Stdio::null()).spawn().expect("redis-server is installed");
+    let began = Instant::now();
+    while TcpStream::connect(address).is_err() {
+        assert!(began.elapsed() < Duration::from_secs(20), "Redis does not start");
+        std::thread::yield_now();
+    }
+    (child, format!("redis://{address}/0"))
+}
+
 /// Size, start and idle memory of the binary, and what this machine's disk does per fsync.
-pub fn report_footprint() {
+pub fn report_footprint(leadgate: Kind) {
     let mut starts: Vec<_> = (0..10)
-        .map(|_| Server::start(Kind::Leadgate))
+        .map(|_| Server::start(leadgate))
         .map(|server| (server.ready_in, server.resident_kib()))
         .collect();
     starts.sort();
@@ -122,7 +182,7 @@ pub fn report_footprint() {
     );
 }
 
-fn configuration(folder: &TempDir, public: SocketAddr, admin: SocketAddr) -> String {
+fn configuration(folder: &TempDir, store: &str, public: SocketAddr, admin: SocketAddr) -> String {
     // Nothing listens on port 9: leads are accepted and wait, as during an outage upstream.
     format!(
         r#"
@@ -132,7 +192,9 @@ admin_listen = "{admin}"
 [admin]
 token = "bench"
 [store]
-url = "sqlite:{database}"
+url = "{store}"
+spool = "{spool}"
+secret = "the secret of a benchmark, long enough"
 [limits]
 per_ip = {{ per_second = 1000000, burst = 1000000 }}
 per_source = {{ per_second = 1000000, burst = 1000000 }}
@@ -145,8 +207,10 @@ service_id = 1
 [sources.website]
 preset = "web-form"
 destination = "main"
+secrets = {{ token = "{token}" }}
 "#,
-        database = folder.path().join("leadgate.db").display(),
+        spool = folder.path().join("spool.db").display(),
+        token = crate::load::TOKEN,
     )
 }
 
