@@ -7,25 +7,27 @@
 #[cfg(test)]
 mod conformance;
 pub mod identity;
+mod ledger;
 pub mod pace;
 pub mod payload;
+mod query;
 pub mod redis;
 pub mod spool;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+pub use self::ledger::{Ledger, SourceLedger};
 pub use self::pace::{HourRule, PLACE_AHEAD_MAX, PaceRule, Paced, SharedGate};
+pub use self::query::{Cursor, Match, Page, Query};
 use crate::lead::{
-    DestinationId, Event, Identity, Lead, Malformed, RawBody, Record, SourceId, State,
-    SubmissionId, Timestamp, Upstream,
+    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId,
+    Timestamp, Upstream,
 };
 
 /// What an implementation is opened with, whatever it is.
@@ -200,27 +202,6 @@ pub enum Replayed {
     Missing,
 }
 
-/// Which records a list holds. Everything is ANDed; an empty list or `None` asks for nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Query {
-    /// Any of these states.
-    pub states: Vec<State>,
-    /// From this source.
-    pub source: Option<SourceId>,
-    /// To this destination.
-    pub destination: Option<DestinationId>,
-    /// Any of these.
-    pub matching: Vec<Match>,
-    /// Accepted at or after this.
-    pub since: Option<Timestamp>,
-    /// Accepted before this.
-    pub until: Option<Timestamp>,
-    /// Where the page before this one ended.
-    pub cursor: Option<Cursor>,
-    /// At most this many; an implementation caps it at [`Query::LIMIT_MAX`].
-    pub limit: usize,
-}
-
 impl Outcome {
     /// The outcome's name in a record's history.
     pub const fn word(&self) -> &'static str {
@@ -231,105 +212,6 @@ impl Outcome {
             Self::Unknown { .. } => "unknown",
             Self::Dead { .. } => "dead",
         }
-    }
-}
-
-impl Query {
-    /// The most records that one page holds.
-    pub const LIMIT_MAX: usize = 500;
-}
-
-/// One reading of what a person typed into a search box.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Match {
-    /// A person, by phone or e-mail.
-    Identity(Identity),
-    /// A submission, and those merged into it.
-    Id(SubmissionId),
-    /// CareSoft's lead id.
-    UpstreamLead(u64),
-    /// The platform's own id.
-    ExternalId(String),
-}
-
-/// A place in a list that stays where it is while records arrive: for each of the store's logs (a
-/// name of the store's own choice) the number of the last record that was shown of it. Written as
-/// `main.4711,other.12`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cursor(pub BTreeMap<DestinationId, u64>);
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, (log, number)) in self.0.iter().enumerate() {
-            let comma = if position > 0 { "," } else { "" };
-            write!(f, "{comma}{log}.{number}")?;
-        }
-        Ok(())
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        let place = |part: &str| {
-            let (log, number) = part.split_once('.')?;
-            Some((log.parse().ok()?, number.parse().ok()?))
-        };
-        let places = text.split(',').map(place).collect::<Option<_>>();
-        places.map(Self).ok_or(Malformed("expected the `next` of the page before"))
-    }
-}
-
-/// One page of a list, newest first, records without history.
-#[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// The records.
-    pub records: Vec<Record>,
-    /// Where the next page begins; `None` on the last.
-    pub next: Option<Cursor>,
-}
-
-/// The ledger of one source (invariant 5). Counts are since the store began; retention does not
-/// lower them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SourceLedger {
-    /// Submissions that were accepted (repeated deliveries are none).
-    pub accepted: u64,
-    /// How many of them are in each state now, or were when retention removed them.
-    pub states: BTreeMap<State, u64>,
-}
-
-impl SourceLedger {
-    /// Accepted less the sum of the states: 0, or the ledger is wrong.
-    pub fn residue(&self) -> i64 {
-        let counted: u64 = self.states.values().sum();
-        i64::try_from(self.accepted).unwrap_or(i64::MAX)
-            - i64::try_from(counted).unwrap_or(i64::MAX)
-    }
-}
-
-/// The ledger of every source.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ledger {
-    /// By source.
-    pub sources: BTreeMap<SourceId, SourceLedger>,
-}
-
-impl Ledger {
-    /// How many submissions are in `state`, over all sources.
-    pub fn count(&self, state: State) -> u64 {
-        self.sources.values().filter_map(|source| source.states.get(&state)).sum()
-    }
-
-    /// Accepted over all sources.
-    pub fn accepted(&self) -> u64 {
-        self.sources.values().map(|source| source.accepted).sum()
-    }
-
-    /// The sum of what every source's ledger is off by; 0.
-    pub fn residue(&self) -> i64 {
-        self.sources.values().map(|source| source.residue().abs()).sum()
     }
 }
 

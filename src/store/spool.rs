@@ -7,6 +7,7 @@
 //! entry leaves the file after Redis has it; should the process die in between, Redis is told
 //! again and answers as before.
 
+mod entry;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +17,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, RwLock, watch};
 use tokio::task::JoinHandle;
 
@@ -24,12 +24,10 @@ use super::payload::Vault;
 use super::redis::Redis;
 use super::sqlite::Sqlite;
 use super::{
-    Admission, Content, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced,
-    Page, Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Verdict,
+    Admission, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page,
+    Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Verdict,
 };
-use crate::lead::{
-    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, SubmissionId, Timestamp,
-};
+use crate::lead::{DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
 
 /// The spool takes no more than this: some two million leads, a day of CareSoft's limit twice over.
 const BYTES_MAX: u64 = 1 << 30;
@@ -131,7 +129,8 @@ impl Shared {
     }
 
     async fn spool(&self, batch: &[Admission]) -> Result<(), StoreError> {
-        let entries: Vec<_> = batch.iter().map(|admission| self.entry(admission)).collect();
+        let entries: Vec<_> =
+            batch.iter().map(|admission| entry::write(&self.vault, admission)).collect();
         let bytes: u64 = entries.iter().map(|entry| entry.len() as u64).sum();
         if self.bytes.load(Ordering::Relaxed) + bytes > self.bytes_max {
             return Err(StoreError::Busy);
@@ -154,7 +153,7 @@ impl Shared {
             if !batch.is_empty() && bytes + entry.len() > DRAINED_BYTES_MAX {
                 break;
             }
-            match self.admission(&entry) {
+            match entry::read(&self.vault, &entry) {
                 Some(admission) => {
                     batch.push(admission);
                     places.push(place);
@@ -206,24 +205,6 @@ impl Shared {
         }
         Ok(!is_empty)
     }
-
-    fn entry(&self, admission: &Admission) -> Vec<u8> {
-        let raw = match &admission.content {
-            Content::Quarantined { raw, .. } => raw.bytes.as_slice(),
-            _ => &[],
-        };
-        let head = serde_json::to_vec(&Head::of(admission)).expect("texts in lists and maps");
-        let length = u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes();
-        self.vault.close_bytes(&[&length, head.as_slice(), raw].concat())
-    }
-
-    fn admission(&self, entry: &[u8]) -> Option<Admission> {
-        let entry = self.vault.open_bytes(entry).ok()?;
-        let (length, rest) = entry.split_first_chunk::<4>()?;
-        let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
-        let (head, raw) = rest.split_at_checked(length)?;
-        Some(serde_json::from_slice::<Head>(head).ok()?.admission(raw))
-    }
 }
 
 /// Empties the file whenever there is something in it and Redis takes it.
@@ -240,86 +221,6 @@ async fn drain(shared: Arc<Shared>) {
                 tokio::time::sleep(RETRY * 4).await;
             }
             Err(StoreError::Busy | StoreError::Unavailable(_)) => tokio::time::sleep(RETRY).await,
-        }
-    }
-}
-
-/// An admission as it is spooled, but for its raw body, which follows.
-#[derive(Serialize, Deserialize)]
-struct Head {
-    id: SubmissionId,
-    source: SourceId,
-    destination: DestinationId,
-    received_at: Timestamp,
-    external_id: Option<String>,
-    idempotency_key: Option<String>,
-    content: HeadContent,
-}
-
-#[derive(Serialize, Deserialize)]
-enum HeadContent {
-    Lead { lead: Lead, phones: Vec<String>, emails: Vec<String> },
-    Quarantined { reason: String, lead: Option<Lead>, content_type: String },
-    Test { lead: Lead },
-}
-
-impl Head {
-    fn of(admission: &Admission) -> Self {
-        let content = match &admission.content {
-            Content::Lead { lead, identities } => {
-                let (mut phones, mut emails) = (vec![], vec![]);
-                for identity in identities {
-                    match identity {
-                        Identity::Phone(phone) => phones.push(phone.e164().to_owned()),
-                        Identity::Email(key) => emails.push(key.clone()),
-                    }
-                }
-                HeadContent::Lead { lead: lead.clone(), phones, emails }
-            }
-            Content::Quarantined { reason, lead, raw } => HeadContent::Quarantined {
-                reason: reason.clone(),
-                lead: lead.clone(),
-                content_type: raw.content_type.clone(),
-            },
-            Content::Test { lead } => HeadContent::Test { lead: lead.clone() },
-        };
-        Self {
-            id: admission.id,
-            source: admission.source.clone(),
-            destination: admission.destination.clone(),
-            received_at: admission.received_at,
-            external_id: admission.external_id.clone(),
-            idempotency_key: admission.idempotency_key.clone(),
-            content,
-        }
-    }
-
-    fn admission(self, raw: &[u8]) -> Admission {
-        let content = match self.content {
-            // Phones come before e-mails, as they did.
-            HeadContent::Lead { lead, phones, emails } => {
-                let phones = phones.iter().filter_map(|phone| phone.parse().ok());
-                let emails = emails.into_iter().map(Identity::Email);
-                Content::Lead {
-                    lead,
-                    identities: phones.map(Identity::Phone).chain(emails).collect(),
-                }
-            }
-            HeadContent::Quarantined { reason, lead, content_type } => Content::Quarantined {
-                reason,
-                lead,
-                raw: RawBody { content_type, bytes: raw.to_vec() },
-            },
-            HeadContent::Test { lead } => Content::Test { lead },
-        };
-        Admission {
-            id: self.id,
-            source: self.source,
-            destination: self.destination,
-            received_at: self.received_at,
-            external_id: self.external_id,
-            idempotency_key: self.idempotency_key,
-            content,
         }
     }
 }

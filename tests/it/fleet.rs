@@ -354,6 +354,21 @@ async fn a_redis_that_comes_back_empty_is_gone_on_with() {
     assert_few_lines(&replica.served, began.elapsed());
 }
 
+/// Another server has taken over, and may lack the last moments: the load goes on, everything is
+/// worked off, the ledger sums, and nobody is sent twice.
+async fn assert_gone_on_with(load: Load, replicas: &[Replica], caresoft: &CareSoft) {
+    let so_far = load.accepted();
+    load.has_accepted(so_far + 200).await;
+    load.stop().await;
+    for replica in replicas {
+        until_metric_within(BACKLOG_PATIENCE, &replica.served, NOTHING_SPOOLED).await;
+    }
+    until_metric_within(BACKLOG_PATIENCE, &replicas[0].served, NOTHING_WAITS).await;
+    assert_nobody_twice(caresoft);
+    let metrics = replicas[0].served.metrics().await;
+    assert!(metrics.lines().any(|line| line == "leadgate_ledger_residue 0"), "{metrics}");
+}
+
 /// Sentinels make a replica the master under load: the ledger sums, and nobody is sent twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sentinel_failover_sends_nobody_twice() {
@@ -364,16 +379,7 @@ async fn a_sentinel_failover_sends_nobody_twice() {
     load.has_accepted(400).await;
     let failed = sentinels.kill_master();
     sentinels.wait_for_another_master(failed);
-    let so_far = load.accepted();
-    load.has_accepted(so_far + 200).await;
-    load.stop().await;
-    for replica in &replicas {
-        until_metric_within(BACKLOG_PATIENCE, &replica.served, NOTHING_SPOOLED).await;
-    }
-    until_metric_within(BACKLOG_PATIENCE, &replicas[0].served, NOTHING_WAITS).await;
-    assert_nobody_twice(&caresoft);
-    let metrics = replicas[0].served.metrics().await;
-    assert!(metrics.lines().any(|line| line == "leadgate_ledger_residue 0"), "{metrics}");
+    assert_gone_on_with(load, &replicas, &caresoft).await;
 }
 
 /// The cluster's node that serves the lane dies under load, and its replica takes over.
@@ -391,16 +397,7 @@ async fn a_lost_cluster_node_sends_nobody_twice() {
         async move { (now != serving).then_some(()) }
     })
     .await;
-    let so_far = load.accepted();
-    load.has_accepted(so_far + 200).await;
-    load.stop().await;
-    for replica in &replicas {
-        until_metric_within(BACKLOG_PATIENCE, &replica.served, NOTHING_SPOOLED).await;
-    }
-    until_metric_within(BACKLOG_PATIENCE, &replicas[0].served, NOTHING_WAITS).await;
-    assert_nobody_twice(&caresoft);
-    let metrics = replicas[0].served.metrics().await;
-    assert!(metrics.lines().any(|line| line == "leadgate_ledger_residue 0"), "{metrics}");
+    assert_gone_on_with(load, &replicas, &caresoft).await;
 }
 
 /// A Redis that would throw leads away is refused before anything else happens.
