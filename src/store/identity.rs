@@ -88,6 +88,12 @@ impl fmt::Debug for IdentityHash {
     }
 }
 
+/// The persons named in what is no lead: they claim nothing, but can be searched and forgotten.
+pub(super) fn named(lead: &Lead) -> Vec<Identity> {
+    let phone = lead.phone.clone().map(Identity::Phone);
+    phone.into_iter().chain(lead.email.clone().map(Identity::Email)).collect()
+}
+
 /// The key that identities are hashed with.
 #[derive(Clone)]
 pub struct IdentityKey(Hmac<Sha256>);

@@ -4,6 +4,7 @@
 //! that writes them down, and hands work out under leases with a fence. `conformance` (a test
 //! module) holds what every implementation must do, in one suite that runs over all of them.
 
+mod code;
 #[cfg(test)]
 mod conformance;
 pub mod identity;

@@ -14,7 +14,9 @@ mod intake;
 mod invariants;
 mod lanes;
 mod load;
+mod outages;
 mod redis_servers;
+mod redis_starts;
 mod served;
 #[path = "../servers/mod.rs"]
 mod servers;

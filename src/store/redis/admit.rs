@@ -10,14 +10,15 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::record::{self, Hash};
 use super::script::ADMIT;
 use super::{Inner, millis};
-use crate::lead::{DestinationId, Identity, Lead, SourceId, SubmissionId, Timestamp};
+use crate::lead::{DestinationId, Identity, SourceId, SubmissionId, Timestamp};
+use crate::store::identity::named;
 use crate::store::payload::Vault;
 use crate::store::{Admission, Content, StoreError, Verdict};
 
 /// How many calls may wait for their turn. At 20,000 a second that is a fifth of a second.
 pub(super) const WAITING_MAX: usize = 4096;
 
-/// How many calls share a script: one is some 10 µs of Redis's time, and nobody else is served
+/// How many calls share a script: one is some tens of µs of Redis's time, and nobody else is served
 /// meanwhile.
 const GATHERED_MAX: usize = 128;
 
@@ -143,12 +144,6 @@ pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
         payload_bytes: payload.len(),
         fields,
     }
-}
-
-/// The persons named in what is no lead: they claim nothing, but can be searched and forgotten.
-fn named(lead: &Lead) -> Vec<Identity> {
-    let phone = lead.phone.clone().map(Identity::Phone);
-    phone.into_iter().chain(lead.email.clone().map(Identity::Email)).collect()
 }
 
 /// Admits what waits until nobody can call any more.

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use redis::{Cmd, RedisError, ServerErrorKind, Value};
 use tokio::sync::Notify;
@@ -18,6 +18,9 @@ const RETRY_FIRST: Duration = Duration::from_millis(50);
 /// A Redis that is back is noticed within this.
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
+/// So long after the last trouble all is well.
+const QUIET: Duration = Duration::from_secs(5);
+
 /// See the module's words. Ends its task when dropped.
 pub(super) struct Link {
     shared: Arc<Shared>,
@@ -30,8 +33,8 @@ struct Shared {
     /// What was said when it was last connected.
     server: RwLock<Option<Server>>,
     lost: Notify,
-    /// The trouble that was last told of, so that each is told once.
-    told: Mutex<Option<&'static str>>,
+    /// The trouble that was last told of, so that each is told once, and when it was last met.
+    told: Mutex<Option<(&'static str, Instant)>>,
     /// Whether there was any: looked at with every answer.
     has_told: AtomicBool,
 }
@@ -186,22 +189,34 @@ impl Shared {
         }
     }
 
-    fn told(&self) -> MutexGuard<'_, Option<&'static str>> {
+    fn told(&self) -> MutexGuard<'_, Option<(&'static str, Instant)>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Each kind of trouble is worth one line, until all is well again.
     fn tell_broken(&self, error: &RedisError) {
         let kind = kind(error);
-        let before = self.told().replace(kind);
-        self.has_told.store(true, Ordering::Relaxed);
-        if before != Some(kind) {
+        if self.is_news(kind) {
             tracing::warn!(trouble = kind, error = %words(error), "Redis does not do its work");
         }
     }
 
+    /// Notes a trouble; whether it is another than before.
+    fn is_news(&self, kind: &'static str) -> bool {
+        let before = self.told().replace((kind, Instant::now()));
+        self.has_told.store(true, Ordering::Relaxed);
+        before.is_none_or(|(before, _)| before != kind)
+    }
+
+    /// Redis may refuse one command and do another, as when its memory is full: all is well only
+    /// when nothing was refused for a while.
     fn tell_well(&self) {
-        if self.has_told.swap(false, Ordering::Relaxed) && self.told().take().is_some() {
+        if !self.has_told.load(Ordering::Relaxed) {
+            return;
+        }
+        let is_over = self.told().take_if(|(_, met)| met.elapsed() >= QUIET).is_some();
+        if is_over {
+            self.has_told.store(false, Ordering::Relaxed);
             tracing::info!("Redis does its work again");
         }
     }
@@ -221,8 +236,7 @@ async fn keep(shared: Arc<Shared>) {
                 Ok(()) => {}
                 Err(Unfit::Unreachable(error)) => shared.tell_broken(&error),
                 Err(unfit) => {
-                    shared.has_told.store(true, Ordering::Relaxed);
-                    if shared.told().replace("unfit") != Some("unfit") {
+                    if shared.is_news("unfit") {
                         tracing::error!(error = %unfit, "Redis is back, and must not be used");
                     }
                 }

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use redis::{Value, cmd, from_redis_value};
 
 use super::Inner;
-use super::record::{self, Hash, Numbered, Parts, code, state, unreadable};
+use super::record::{self, Hash, Numbered, Parts, state, unreadable};
 use super::script::{self, Call, DEPTH, PAGE, SEARCH, SHOW, STATE, Script};
 use crate::lead::{DestinationId, Identity, Record, State, SubmissionId};
+use crate::store::code::code;
 use crate::store::payload::Vault;
 use crate::store::{Cursor, Depth, Ledger, Match, Page, Query, StoreError};
 

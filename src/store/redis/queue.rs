@@ -7,10 +7,11 @@ use std::time::Duration;
 use redis::Value;
 
 use super::looking::hashes_at;
-use super::record::{self, Hash, Parts, code, state, unreadable};
+use super::record::{self, Hash, Parts, state, unreadable};
 use super::script::{EXPIRE, FORGET, LEASE, RECHECK, REPLAY, SETTLE, SHOW, SWEEP};
 use super::{Inner, millis};
 use crate::lead::{DestinationId, Event, Identity, Lead, State, SubmissionId, Timestamp, Upstream};
+use crate::store::code::code;
 use crate::store::payload::Payload;
 use crate::store::{Lease, Leased, Outcome, Replayed, Retention, Settled, StoreError, Work};
 

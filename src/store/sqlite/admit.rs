@@ -4,8 +4,8 @@ use super::claims::Claim;
 use super::columns::Hashes;
 use super::fault::Fault;
 use super::transaction::Transaction;
-use crate::lead::{DestinationId, Identity, Lead, SourceId, State, SubmissionId, Timestamp};
-use crate::store::identity::IdentityHash;
+use crate::lead::{DestinationId, SourceId, State, SubmissionId, Timestamp};
+use crate::store::identity::{IdentityHash, named};
 use crate::store::payload::{Payload, Vault};
 use crate::store::{Admission, Content, Verdict};
 
@@ -59,12 +59,6 @@ pub(super) fn prepare(vault: &Vault, admission: Admission) -> Entry {
         received_at,
         fate,
     }
-}
-
-/// The persons named in what is no lead: they claim nothing, but can be searched and forgotten.
-fn named(lead: &Lead) -> Vec<Identity> {
-    let phone = lead.phone.clone().map(Identity::Phone);
-    phone.into_iter().chain(lead.email.clone().map(Identity::Email)).collect()
 }
 
 /// See [`crate::store::Store::admit`].

@@ -3,12 +3,12 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
-use super::columns::code;
 use super::erase::hashes_everywhere;
 use super::fault::Fault;
 use super::record::{self, COLUMNS, Detail};
 use super::runs::{CARRIERS, CARRIERS_VALUES};
 use crate::lead::{DestinationId, Record, SubmissionId, Timestamp};
+use crate::store::code::code;
 use crate::store::identity::IdentityKey;
 use crate::store::payload::Vault;
 use crate::store::{Cursor, Depth, Match, Page, Query};
