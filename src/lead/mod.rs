@@ -24,14 +24,16 @@ macro_rules! serde_as_text {
     )*};
 }
 
+mod clock;
 mod id;
 mod person;
 mod record;
 mod submission;
 mod time;
 
+pub use clock::{Clock, Hand};
 pub use id::{DestinationId, SourceId, SubmissionId};
 pub use person::{Email, Identity, Phone};
 pub use record::{Event, Phase, Record, State, Upstream};
 pub use submission::{Answer, Attribution, Lead, RawBody};
-pub use time::{Clock, Timestamp};
+pub use time::Timestamp;

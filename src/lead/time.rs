@@ -1,8 +1,7 @@
-//! Moments, and where they come from.
+//! Moments.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Malformed;
@@ -56,34 +55,6 @@ impl FromStr for Timestamp {
         let moment: jiff::Timestamp =
             text.parse().map_err(|_| Malformed("expected a time such as 2026-11-23T09:15:02Z"))?;
         Ok(Self(moment.as_millisecond()))
-    }
-}
-
-/// Where the time comes from. Everything that decides by time is handed one, so that a test can
-/// hold the hands.
-#[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
-
-impl Clock {
-    /// The machine's clock.
-    pub fn system() -> Self {
-        Self(Arc::new(|| Timestamp(jiff::Timestamp::now().as_millisecond())))
-    }
-
-    /// A clock that says whatever `read` says.
-    pub fn from_fn(read: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
-    }
-
-    /// The time now.
-    pub fn now(&self) -> Timestamp {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Clock({})", self.now())
     }
 }
 

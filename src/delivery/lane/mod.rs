@@ -197,7 +197,7 @@ impl Lane {
                 biased;
                 () = stopped(stop) => return None,
                 () = moved => {}
-                () = sleep(until.since(now).min(IDLE_POLL)) => {} // the clock may be set
+                () = self.clock.sleep_until(until) => {}
             }
         }
     }
@@ -278,12 +278,18 @@ impl Lane {
         arrivals: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) {
-        let due = next_due.map_or(IDLE_POLL, |due| due.since(self.clock.now()));
+        let due = async {
+            match next_due {
+                Some(due) => self.clock.sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             () = stopped(stop) => {}
             _ = arrivals.changed() => {}
-            () = sleep(due.min(IDLE_POLL)) => {}
+            () = due => {}
+            () = sleep(IDLE_POLL) => {}
         }
     }
 }
