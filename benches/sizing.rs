@@ -14,7 +14,7 @@ use leadgate::lead::{
     Attribution, DestinationId, Event, Identity, Lead, Phone, SubmissionId, Timestamp, Upstream,
 };
 use leadgate::store::redis::Redis;
-use leadgate::store::{Admission, Content, Options, Outcome, Retention, Store};
+use leadgate::store::{Admission, Content, Options, Outcome, Retention, Store, Terms};
 use servers::Redis as Server;
 
 const PEOPLE: u32 = 100_000;
@@ -32,6 +32,7 @@ async fn measure() {
     let options = Options {
         dedup_window: window,
         idempotency_window: Duration::from_secs(72 * 3600),
+        comments: true,
         secret: Some("the secret of a benchmark".to_owned().into()),
     };
     let store = Redis::open(&RedisUrl(server.url()), options).await.unwrap();
@@ -59,7 +60,8 @@ async fn measure() {
     loop {
         now += 1;
         let term = Duration::from_secs(60);
-        let leased = store.lease(&lane, BATCH as usize, at(now), term).await.unwrap();
+        let terms = Terms { create: term, other: term };
+        let leased = store.lease(&lane, BATCH as usize, at(now), terms).await.unwrap();
         if leased.work.is_empty() {
             break;
         }

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::caresoft::Client;
-use crate::config::{Config, Destination, StoreUrl};
+use crate::config::{Config, Destination, OnDuplicate, StoreUrl};
 use crate::console::Console;
 use crate::delivery::{Composer, Lane};
 use crate::intake::Intake;
@@ -250,6 +250,7 @@ async fn open_store(
     let options = store::Options {
         dedup_window: config.dedup.window,
         idempotency_window: IDEMPOTENCY_WINDOW,
+        comments: config.dedup.on_duplicate == OnDuplicate::Comment,
         secret: config.store.secret.clone(),
     };
     match &config.store.url {

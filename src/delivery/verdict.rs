@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
     use crate::lead::{Lead, SubmissionId};
-    use crate::store::Lease;
+    use crate::store::{Lease, Task};
 
     const POLICY: Retry = Retry {
         initial: Duration::from_secs(1),
@@ -91,6 +91,7 @@ mod tests {
                 fence: 1,
                 deadline,
             },
+            task: Task::Create { joined: Vec::new() },
             source: "website".parse().unwrap(),
             received_at: ACCEPTED,
             attempts,

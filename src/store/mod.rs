@@ -15,6 +15,7 @@ mod query;
 pub mod redis;
 pub mod spool;
 pub mod sqlite;
+mod work;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,9 +27,12 @@ use tokio::sync::watch;
 pub use self::ledger::{Ledger, SourceLedger};
 pub use self::pace::{HourRule, PLACE_AHEAD_MAX, PaceRule, Paced, SharedGate};
 pub use self::query::{Cursor, Match, Page, Query};
+pub use self::work::{
+    JOINED_MAX, Joined, LOOK_AFTER, Lease, Leased, Outcome, Replayed, Settled, Task, Terms, Unsure,
+    Work,
+};
 use crate::lead::{
-    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId,
-    Timestamp, Upstream,
+    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId, Timestamp,
 };
 
 /// What an implementation is opened with, whatever it is.
@@ -38,6 +42,9 @@ pub struct Options {
     pub dedup_window: Duration,
     /// How long a delivery's idempotency key is remembered.
     pub idempotency_window: Duration,
+    /// Whether what a later submission says is added to its person's lead. Otherwise it is only
+    /// recorded.
+    pub comments: bool,
     /// Seals what is stored of persons and keys their hashes. Without one nothing is sealed, and
     /// the hashes have a random key that is made once and kept in the store.
     pub secret: Option<SecretString>,
@@ -111,111 +118,6 @@ pub enum Verdict {
     Spooled,
 }
 
-/// The right to work on one record until the deadline. Whoever holds an older fence is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lease {
-    /// The lane that it was leased from.
-    pub lane: DestinationId,
-    /// The record.
-    pub id: SubmissionId,
-    /// Rises with every lease of the record.
-    pub fence: u32,
-    /// After this the lease is expired, and the record's outcome unknown.
-    pub deadline: Timestamp,
-}
-
-/// A leased record with what a worker needs to send it.
-#[derive(Debug, Clone)]
-pub struct Work {
-    /// The right to work on it.
-    pub lease: Lease,
-    /// Where it came from.
-    pub source: SourceId,
-    /// When it was accepted.
-    pub received_at: Timestamp,
-    /// How many attempts have been spent on it; postponing spends none.
-    pub attempts: u32,
-    /// What to send.
-    pub lead: Lead,
-}
-
-/// What `lease` found.
-#[derive(Debug, Clone, Default)]
-pub struct Leased {
-    /// At most as many as were asked for; fresh ones first.
-    pub work: Vec<Work>,
-    /// When the next record of the lane is due, where `work` is short of what was asked for.
-    pub next_due: Option<Timestamp>,
-}
-
-/// How work on a leased record ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// CareSoft made a lead.
-    Created(Upstream),
-    /// Surely not sent; to be tried again. Spends an attempt.
-    Retry {
-        /// Not before this.
-        due: Timestamp,
-    },
-    /// Not tried, or refused for a reason that is not the lead's; spends no attempt, and the
-    /// record goes back to where it stood in the queue.
-    Postponed {
-        /// Not before this.
-        due: Timestamp,
-    },
-    /// Sent, outcome not known.
-    Unknown {
-        /// Why, in words.
-        reason: String,
-    },
-    /// Refused for good: the claims that this record holds are released in the same step. The
-    /// earliest submission that had joined it and says something else becomes pending in its
-    /// place and takes the claims, so that it is not lost with it.
-    Dead {
-        /// Why, in words.
-        reason: String,
-    },
-}
-
-/// Whether a settlement was believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
-    /// It is written down.
-    Done,
-    /// The fence was old, or the record is in flight no more: nothing was written.
-    Stale,
-}
-
-/// Whether a replay was done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Replayed {
-    /// It is pending again, in the lane's `later` class.
-    Queued,
-    /// Its person meanwhile has another lead, which this one joined.
-    Merged {
-        /// The submission that carries the lead.
-        into: SubmissionId,
-    },
-    /// Only dead and quarantined records (and unknown ones, by a person who has looked) can be.
-    Refused(State),
-    /// No such record.
-    Missing,
-}
-
-impl Outcome {
-    /// The outcome's name in a record's history.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Created(_) => "created",
-            Self::Retry { .. } => "retry",
-            Self::Postponed { .. } => "postponed",
-            Self::Unknown { .. } => "unknown",
-            Self::Dead { .. } => "dead",
-        }
-    }
-}
-
 /// What waits in a lane.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Depth {
@@ -223,6 +125,10 @@ pub struct Depth {
     pub pending: u64,
     /// When the oldest of them was accepted.
     pub oldest: Option<Timestamp>,
+    /// Unknown records: sent, and to be looked for.
+    pub unknown: u64,
+    /// Merged records that are still to be added to their leads.
+    pub comments: u64,
 }
 
 /// How long a settled record is kept, by state; claims go with their own window.
@@ -272,19 +178,22 @@ pub trait Store: Send + Sync + 'static {
     /// the other one is linked to the same lead, with that lead's window.
     async fn admit(&self, batch: Vec<Admission>) -> Result<Vec<Verdict>, StoreError>;
 
-    /// Leases up to `max` due records of a lane until `now + term`: fresh ones before later ones
-    /// (retries and replays), except that later ones get one place in four while both wait.
+    /// Leases up to `max` due records of a lane until `now` and the term of the task: fresh ones
+    /// before all others, except that those get one place in four while both wait. The others are
+    /// three classes that take turns: later ones (retries and replays), unknown ones to be looked
+    /// for, merged ones to be added to the lead that they joined.
     async fn lease(
         &self,
         lane: &DestinationId,
         max: usize,
         now: Timestamp,
-        term: Duration,
+        terms: Terms,
     ) -> Result<Leased, StoreError>;
 
     /// Writes down how work ended, with `event` added to the history; refused when the fence is
-    /// old. After the lease has expired only [`Outcome::Created`] is believed, as long as nobody
-    /// has leased the record since: whether it is `unknown` or waits to be sent again.
+    /// old or [the outcome does not fit](Outcome::ends). Of an old lease only
+    /// [`Outcome::Created`] is believed, as long as the record is unknown or waits to be sent
+    /// again: a lead that is there is not made another time.
     async fn settle(
         &self,
         lease: &Lease,
@@ -293,8 +202,8 @@ pub trait Store: Send + Sync + 'static {
         event: Event,
     ) -> Result<Settled, StoreError>;
 
-    /// Makes every record whose lease ended before `now` `unknown`: it may have been sent.
-    /// Answers how many.
+    /// Makes every pending record whose lease ended before `now` `unknown`: it may have been
+    /// sent. Answers how many. What else was leased so long goes back where it stood.
     async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Takes the lane's next free place in the pace, over all replicas, if the gate's version is
@@ -332,7 +241,7 @@ pub trait Store: Send + Sync + 'static {
     async fn depth(&self, lane: &DestinationId) -> Result<Depth, StoreError>;
 
     /// Puts a dead, unknown or quarantined record back into its lane, as `later`, and claims its
-    /// identities anew; with `corrected`, that lead and those identities replace the record's own
+    /// identities anew (or adds it to the lead that its person has meanwhile); with `corrected`, that lead and those identities replace the record's own
     /// (a quarantined record needs them).
     async fn replay(
         &self,

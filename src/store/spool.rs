@@ -25,7 +25,7 @@ use super::redis::Redis;
 use super::sqlite::Sqlite;
 use super::{
     Admission, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page,
-    Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Verdict,
+    Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Terms, Verdict,
 };
 use crate::lead::{DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
 
@@ -236,9 +236,9 @@ impl Store for Spooled {
         lane: &DestinationId,
         max: usize,
         now: Timestamp,
-        term: Duration,
+        terms: Terms,
     ) -> Result<Leased, StoreError> {
-        self.shared.redis.lease(lane, max, now, term).await
+        self.shared.redis.lease(lane, max, now, terms).await
     }
 
     async fn settle(

@@ -50,7 +50,12 @@ impl Fleet {
         let mut config = configuration(store, &folder, caresoft.address, "");
         change(config.destinations.values_mut().next().unwrap());
         let hour = Duration::from_secs(3600);
-        let options = store::Options { dedup_window: hour, idempotency_window: hour, secret: None };
+        let options = store::Options {
+            dedup_window: hour,
+            idempotency_window: hour,
+            comments: true,
+            secret: None,
+        };
         let mut stores: Vec<Arc<dyn Store>> = Vec::new();
         match &config.store.url {
             // One process has it: its lanes share it.

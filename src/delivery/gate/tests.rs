@@ -26,7 +26,12 @@ impl Bed {
     }
 
     fn open(folder: &TempDir) -> Arc<dyn Store> {
-        let options = Options { dedup_window: SECOND, idempotency_window: SECOND, secret: None };
+        let options = Options {
+            dedup_window: SECOND,
+            idempotency_window: SECOND,
+            comments: true,
+            secret: None,
+        };
         Arc::new(Sqlite::open(&folder.path().join("leads.db"), options).unwrap())
     }
 

@@ -18,7 +18,7 @@ use super::pace::Pacer;
 use crate::caresoft::Client;
 use crate::config::{Destination, Retry};
 use crate::lead::{Clock, DestinationId, Timestamp};
-use crate::store::{PLACE_AHEAD_MAX, Store, StoreError};
+use crate::store::{PLACE_AHEAD_MAX, Store, StoreError, Terms};
 use crate::telemetry::Metrics;
 
 /// A lease outlives the longest attempt by this much: the time to write down how it ended. So
@@ -122,7 +122,8 @@ impl Lane {
             }
             arrivals.mark_unchanged(); // before the lease looks: nothing arrives unnoticed
             let (now, term) = (self.clock.now(), self.timeout + LEASE_MARGIN);
-            match self.store.lease(&self.id, slots.len(), now, term).await {
+            let terms = Terms { create: term, other: term };
+            match self.store.lease(&self.id, slots.len(), now, terms).await {
                 Ok(leased) if leased.work.is_empty() => {
                     self.in_trouble.store(false, Ordering::Relaxed);
                     drop(slots);

@@ -12,11 +12,12 @@ use crate::lead::{Event, Identity, Lead, Record, State, SubmissionId, Upstream};
 use crate::store::sqlite::Sqlite;
 use crate::store::{
     Admission, Content, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced,
-    Page, Query, Replayed, Retention, Settled, SharedGate, Verdict, Work,
+    Page, Query, Replayed, Retention, Settled, SharedGate, Terms, Verdict, Work,
 };
 
 const LEASED_AT: Timestamp = Timestamp::from_millis(1_795_425_302_000);
 const TERM: Duration = Duration::from_secs(25);
+const TERMS: Terms = Terms { create: TERM, other: TERM };
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A store that nothing is written down in until a moment.
@@ -47,9 +48,9 @@ impl Store for AwayUntil {
         lane: &DestinationId,
         max: usize,
         now: Timestamp,
-        term: Duration,
+        terms: Terms,
     ) -> Result<Leased, StoreError> {
-        self.1.lease(lane, max, now, term).await
+        self.1.lease(lane, max, now, terms).await
     }
 
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
@@ -127,7 +128,8 @@ impl Store for AwayUntil {
 /// when a test says so.
 async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options { dedup_window: MINUTE, idempotency_window: MINUTE, secret: None };
+    let options =
+        Options { dedup_window: MINUTE, idempotency_window: MINUTE, comments: true, secret: None };
     let sqlite = Sqlite::open(&folder.path().join("leads.db"), options).unwrap();
     let store: Arc<dyn Store> = Arc::new(AwayUntil(away_until, sqlite));
     let text = "[admin]\ntoken = \"token-of-a-test\"\n[destinations.main]\ndomain = \"sandbox\"\n\
@@ -158,7 +160,7 @@ async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
         },
     };
     store.admit(vec![admission]).await.unwrap();
-    let work = store.lease(&id, 1, LEASED_AT, TERM).await.unwrap().work.remove(0);
+    let work = store.lease(&id, 1, LEASED_AT, TERMS).await.unwrap().work.remove(0);
     (lane, work, folder)
 }
 

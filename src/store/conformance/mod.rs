@@ -11,6 +11,7 @@ mod form;
 pub(crate) mod admission;
 pub(crate) mod afterlife;
 pub(crate) mod chance;
+pub(crate) mod chores;
 pub(crate) mod lanes;
 pub(crate) mod looking;
 pub(crate) mod queue;
@@ -21,12 +22,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::form::{Form, at, email, form, phone};
-use super::{Options, Outcome, Query, Retention, Settled, Store, Work};
+use super::{Options, Outcome, Query, Retention, Settled, Store, Task, Terms, Work};
 use crate::lead::{DestinationId, Event, Record, State, SubmissionId, Timestamp, Upstream};
 
 /// What the suite expects a store to be opened with.
 pub(crate) fn options() -> Options {
-    Options { dedup_window: WINDOW, idempotency_window: REMEMBERED, secret: None }
+    Options { dedup_window: WINDOW, idempotency_window: REMEMBERED, comments: true, secret: None }
 }
 
 /// The same with a secret: what is stored is sealed, and nothing else is different.
@@ -40,6 +41,9 @@ pub(crate) const WINDOW: Duration = Duration::from_secs(3600);
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
 /// How long the suite leases for.
 pub(crate) const TERM: Duration = Duration::from_secs(30);
+/// And for anything else than a create.
+pub(crate) const OTHER_TERM: Duration = Duration::from_secs(60);
+pub(crate) const TERMS: Terms = Terms { create: TERM, other: OTHER_TERM };
 
 /// A store under test, and whatever must live as long as it does.
 pub(crate) struct Bed {
@@ -77,10 +81,20 @@ macro_rules! conformance {
                 a_retry_waits_until_it_is_due, a_postponed_one_keeps_its_place,
                 retries_spend_attempts_and_postponing_does_not, an_old_fence_is_refused,
                 a_settled_lease_is_over, created_says_what_caresoft_calls_it,
-                unknown_is_never_leased_again, an_expired_lease_makes_unknown,
+                an_expired_lease_makes_unknown,
                 a_late_created_is_believed_until_somebody_leases_anew,
                 a_lane_leases_its_own_only, history_is_kept_and_bounded, depth_counts_what_waits,
                 nobody_is_leased_twice_at_once;
+            chores: unknown_is_leased_to_be_looked_for, a_look_in_vain_is_made_again,
+                what_was_surely_not_made_is_sent_again_as_later, what_is_found_is_created,
+                what_is_not_cleared_up_dies, an_expired_look_goes_back,
+                created_is_believed_while_somebody_looks, a_replay_ends_the_looking,
+                what_joined_a_waiting_lead_goes_into_its_create,
+                what_joins_while_it_is_sent_is_told_after, what_joins_a_created_lead_is_told,
+                what_says_the_same_is_not_told, a_comment_is_tried_again,
+                a_comment_on_a_lead_that_is_gone_is_given_up,
+                a_replay_that_joins_a_created_lead_is_told, the_forgotten_have_no_chores,
+                invariant_7_chores_take_turns_behind_the_fresh, depth_counts_chores;
             afterlife: dead_releases_its_claims, dead_releases_what_others_brought_it,
                 a_different_follower_of_the_dead_is_promoted,
                 an_equal_follower_of_the_dead_is_not_promoted,
@@ -117,7 +131,7 @@ pub(crate) fn lane() -> DestinationId {
 
 /// Leases up to `max` of the suite's lane.
 pub(crate) async fn lease(store: &dyn Store, max: usize, now: Timestamp) -> Vec<Work> {
-    store.lease(&lane(), max, now, TERM).await.unwrap().work
+    store.lease(&lane(), max, now, TERMS).await.unwrap().work
 }
 
 /// Leases one, which must be `id`.
@@ -134,14 +148,12 @@ pub(crate) async fn settle(
     now: Timestamp,
     outcome: Outcome,
 ) -> Settled {
-    let name = match &outcome {
-        Outcome::Created(_) => "created",
-        Outcome::Retry { .. } => "retry",
-        Outcome::Postponed { .. } => "postponed",
-        Outcome::Unknown { .. } => "unknown",
-        Outcome::Dead { .. } => "dead",
+    let name = match work.task {
+        Task::Create { .. } => "attempt",
+        Task::Look(_) => "look",
+        Task::Comment { .. } => "comment",
     };
-    let event = Event { outcome: Some(name.into()), ..Event::plain(now, "attempt") };
+    let event = Event { outcome: Some(outcome.word().into()), ..Event::plain(now, name) };
     store.settle(&work.lease, now, outcome, event).await.unwrap()
 }
 

@@ -23,7 +23,7 @@ pub(crate) async fn invariant_7_fresh_ones_come_first_and_in_order(store: &dyn S
     let retried = lease_one(store, waiting[0], at(5)).await;
     settle(store, &retried, at(5), Outcome::Retry { due: at(5) }).await;
 
-    let leased = store.lease(&lane(), 10, at(6), TERM).await.unwrap();
+    let leased = store.lease(&lane(), 10, at(6), TERMS).await.unwrap();
     assert_eq!(ids(&leased.work), [waiting[1], waiting[2], waiting[0]]);
     assert_eq!(leased.next_due, None);
     let work = &leased.work[0];
@@ -61,7 +61,7 @@ pub(crate) async fn a_retry_waits_until_it_is_due(store: &dyn Store) {
     settle(store, &work, at(2), Outcome::Retry { due: at(60) }).await;
     assert_eq!(record(store, id).await.phase, Some(Phase::Waiting));
 
-    let early = store.lease(&lane(), 1, at(59), TERM).await.unwrap();
+    let early = store.lease(&lane(), 1, at(59), TERMS).await.unwrap();
     assert!(early.work.is_empty());
     assert_eq!(early.next_due, Some(at(60)));
     lease_one(store, id, at(60)).await;
@@ -139,18 +139,6 @@ pub(crate) async fn created_says_what_caresoft_calls_it(store: &dyn Store) {
     form().phone(11).at(at(3)).merged(store, id).await; // and the person stays known
 }
 
-pub(crate) async fn unknown_is_never_leased_again(store: &dyn Store) {
-    let id = form().phone(11).accepted(store).await;
-    let work = lease_one(store, id, at(1)).await;
-    settle(store, &work, at(2), unknown()).await;
-
-    let record = record(store, id).await;
-    assert_eq!((record.state, record.phase), (State::Unknown, None));
-    assert_eq!((record.settled_at, record.reason.as_deref()), (None, Some("timed out")));
-    assert!(lease(store, 10, at(1_000_000)).await.is_empty());
-    form().phone(11).at(at(3)).merged(store, id).await; // it may be a lead
-}
-
 pub(crate) async fn an_expired_lease_makes_unknown(store: &dyn Store) {
     let all = fresh(store, 2).await;
     let first = lease_one(store, all[0], at(10)).await;
@@ -199,7 +187,7 @@ pub(crate) async fn a_lane_leases_its_own_only(store: &dyn Store) {
     let other = form().phone(11).destination("other").accepted(store).await;
     assert!(lease(store, 10, at(1)).await.is_empty());
     let lane = "other".parse().unwrap();
-    let leased = store.lease(&lane, 10, at(1), TERM).await.unwrap();
+    let leased = store.lease(&lane, 10, at(1), TERMS).await.unwrap();
     assert_eq!(ids(&leased.work), [other]);
 }
 

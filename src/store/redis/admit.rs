@@ -211,7 +211,8 @@ async fn admit(
         .arg(inner.me.as_str())
         .arg(millis(inner.options.dedup_window))
         .arg(inner.pending_bytes_max())
-        .arg(millis(remembered).max(1));
+        .arg(millis(remembered).max(1))
+        .arg(inner.comments());
     for entry in entries {
         call.push(entry.id.as_bytes());
         call.push(entry.kind);
@@ -229,11 +230,16 @@ async fn admit(
         Value::Array(verdicts) => verdicts,
         _ => return Err(StoreError::Busy), // the pending weigh too much already
     };
+    let is_work = |verdict: &Value| match verdict {
+        Value::BulkString(bytes) => matches!(bytes.first(), Some(b'A' | b'C')),
+        _ => false,
+    };
+    let has_work = verdicts.iter().any(is_work);
     let verdicts: Vec<_> = verdicts.into_iter().map(verdict).collect::<Result<_, _>>()?;
     if verdicts.len() != count {
         return Err(StoreError::Corrupt("an answer to admissions".into()));
     }
-    if verdicts.contains(&Verdict::Accepted) {
+    if has_work {
         inner.wake();
     }
     Ok(verdicts)
@@ -246,7 +252,7 @@ fn verdict(value: Value) -> Result<Verdict, StoreError> {
     let id = || record::id(id).ok_or_else(unreadable);
     Ok(match letter {
         b'A' => Verdict::Accepted,
-        b'M' => Verdict::Merged { into: id()? },
+        b'M' | b'C' => Verdict::Merged { into: id()? },
         b'R' => Verdict::Repeated { id: id()? },
         b'Q' => Verdict::Quarantined,
         b'T' => Verdict::Test,

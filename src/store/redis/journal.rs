@@ -45,7 +45,11 @@ impl Journal {
         let Some(position) = found else { return };
         match outcome {
             Outcome::Created(upstream) => entries[position].created = Some(*upstream),
-            Outcome::Retry { .. } | Outcome::Postponed { .. } => drop(entries.remove(position)),
+            Outcome::Retry { .. }
+            | Outcome::Postponed { .. }
+            | Outcome::Look { .. }
+            | Outcome::SendAgain { .. }
+            | Outcome::Told => drop(entries.remove(position)),
             Outcome::Unknown { .. } | Outcome::Dead { .. } => {}
         }
     }

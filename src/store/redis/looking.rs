@@ -219,7 +219,11 @@ pub(super) async fn depth(inner: &Inner, lane: &DestinationId) -> Result<Depth, 
         let mut answer = Parts::of(DEPTH.call(lane).send(&inner.link).await?)?;
         let pending = answer.number().and_then(|pending| u64::try_from(pending).ok());
         let pending = pending.ok_or_else(|| unreadable("a depth"))?;
-        depth = Depth { pending, oldest: answer.moment() };
+        let oldest = answer.moment();
+        let mut count = || answer.number().and_then(|count| u64::try_from(count).ok());
+        let unknown = count().ok_or_else(|| unreadable("a depth"))?;
+        let comments = count().ok_or_else(|| unreadable("a depth"))?;
+        depth = Depth { pending, oldest, unknown, comments };
         if pending == 0 || depth.oldest.is_some() {
             break;
         }

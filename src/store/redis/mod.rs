@@ -37,7 +37,7 @@ use self::server::{Durability, Unfit};
 use super::payload::Vault;
 use super::{
     Admission, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page,
-    Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict,
+    Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Terms, Verdict,
 };
 use crate::config::RedisUrl;
 use crate::lead::{Clock, DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
@@ -285,9 +285,9 @@ impl Store for Redis {
         lane: &DestinationId,
         max: usize,
         now: Timestamp,
-        term: Duration,
+        terms: Terms,
     ) -> Result<Leased, StoreError> {
-        queue::lease(&self.inner, lane, max, now, term).await
+        queue::lease(&self.inner, lane, max, now, terms).await
     }
 
     async fn settle(

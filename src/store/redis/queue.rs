@@ -11,9 +11,12 @@ use super::record::{self, Hash, Parts, state, unreadable};
 use super::script::{EXPIRE, FORGET, LEASE, RECHECK, REPLAY, SETTLE, SHOW, SWEEP};
 use super::{Inner, millis};
 use crate::lead::{DestinationId, Event, Identity, Lead, State, SubmissionId, Timestamp, Upstream};
-use crate::store::code::code;
-use crate::store::payload::Payload;
-use crate::store::{Lease, Leased, Outcome, Replayed, Retention, Settled, StoreError, Work};
+use crate::store::code::{code, of_code};
+use crate::store::payload::{Payload, Vault};
+use crate::store::{
+    Joined, LOOK_AFTER, Lease, Leased, Outcome, Replayed, Retention, Settled, StoreError, Task,
+    Terms, Unsure, Work,
+};
 
 /// The most that one call leases, sweeps or expires: some milliseconds of Redis's time.
 const LEASED_MAX: usize = 500;
@@ -57,7 +60,7 @@ pub(super) async fn lease(
     lane: &DestinationId,
     max: usize,
     now: Timestamp,
-    term: Duration,
+    terms: Terms,
 ) -> Result<Leased, StoreError> {
     let vault = inner.vault().await?;
     let (number, is_again) = inner.with_calls(lane, |calls| {
@@ -71,10 +74,12 @@ pub(super) async fn lease(
         .call(lane)
         .arg(inner.me.as_str())
         .arg(now.as_millis())
-        .arg(millis(term))
+        .arg(millis(terms.create))
         .arg(max.min(LEASED_MAX))
         .arg(&number.to_be_bytes())
-        .arg(millis(HOLD));
+        .arg(millis(HOLD))
+        .arg(millis(terms.other))
+        .arg(inner.comments());
     let answer = call.send(&inner.link).await.inspect_err(|refused| {
         if is_again || refused.is_ambiguous() {
             lose();
@@ -95,11 +100,11 @@ pub(super) async fn lease(
     };
     let mut work = Vec::new();
     for one in given {
-        let (leased, payload) = leased(lane, one)?;
-        inner.journal.leased(&leased.lease, now);
-        match record::lead(&vault, &payload) {
-            Some(lead) => work.push(Work { lead, ..leased }),
-            None => bury(inner, &leased.lease, now).await,
+        let leased = leased(&vault, lane, one)?;
+        inner.journal.leased(&leased.work.lease, now);
+        match record::lead(&vault, &leased.payload) {
+            Some(lead) => work.push(Work { lead, ..leased.work }),
+            None => put_aside(inner, &leased.work, now).await,
         }
     }
     Ok(Leased { work, next_due })
@@ -124,7 +129,12 @@ pub(super) async fn look_over(
 }
 
 /// One leased record, but for its lead, which is in the payload.
-fn leased(lane: &DestinationId, value: Value) -> Result<(Work, Vec<u8>), StoreError> {
+struct LeasedRecord {
+    work: Work,
+    payload: Vec<u8>,
+}
+
+fn leased(vault: &Vault, lane: &DestinationId, value: Value) -> Result<LeasedRecord, StoreError> {
     let mut parts = Parts::of(value)?;
     let mut read = || {
         let id = parts.id()?;
@@ -133,18 +143,60 @@ fn leased(lane: &DestinationId, value: Value) -> Result<(Work, Vec<u8>), StoreEr
         let source = parts.text()?.parse().ok()?;
         let received_at = parts.moment()?;
         let attempts = u32::try_from(parts.number()?).ok()?;
-        let work = Work { lease, source, received_at, attempts, lead: Lead::default() };
-        Some((work, parts.bytes()?))
+        let payload = parts.bytes()?;
+        let task = task(vault, of_code(parts.number()?)?, &mut parts)?;
+        let work = Work { lease, task, source, received_at, attempts, lead: Lead::default() };
+        Some(LeasedRecord { work, payload })
     };
     read().ok_or_else(|| unreadable("a leased record"))
 }
 
-/// One whose lead cannot be read is dead, or it would stop its lane for ever.
-async fn bury(inner: &Inner, lease: &Lease, now: Timestamp) {
+/// What is to be done about a record in `state`.
+fn task(vault: &Vault, state: State, parts: &mut Parts) -> Option<Task> {
+    Some(match state {
+        State::Pending => Task::Create { joined: joined(vault, parts.next())? },
+        State::Unknown => Task::Look(Unsure {
+            sent_at: parts.moment()?,
+            looks: u32::try_from(parts.number()?).ok()?,
+            resent: u32::try_from(parts.number()?).ok()?,
+        }),
+        _ => {
+            let lead_id = parts.text()?.parse().ok()?;
+            let requester_id = parts.text().and_then(|id| id.parse().ok());
+            let to = Upstream { lead_id, requester_id };
+            Task::Comment { to, said: joined(vault, parts.next())? }
+        }
+    })
+}
+
+/// Submissions of one person. What cannot be read is passed over: it says nothing to anybody.
+fn joined(vault: &Vault, value: Value) -> Option<Vec<Joined>> {
+    let mut all = Vec::new();
+    for one in Parts::of(value).ok()?.rest() {
+        let mut parts = Parts::of(one).ok()?;
+        let (id, source) = (parts.id()?, parts.text()?.parse().ok()?);
+        let received_at = parts.moment()?;
+        if let Some(lead) = record::lead(vault, &parts.bytes()?) {
+            all.push(Joined { id, source, received_at, lead });
+        }
+    }
+    Some(all)
+}
+
+/// One whose lead cannot be read leaves the queue, or it would stop its lane for ever.
+async fn put_aside(inner: &Inner, work: &Work, now: Timestamp) {
+    let lease = &work.lease;
     tracing::error!(lead_id = %lease.id, "a stored lead cannot be read");
-    let dead = Outcome::Dead { reason: UNREADABLE.into() };
-    let event = Event { outcome: Some("dead".into()), ..Event::plain(now, "attempt") };
-    if let Err(error) = settle(inner, lease, now, &dead, &event).await {
+    let outcome = match work.task {
+        Task::Comment { .. } => Outcome::Told,
+        _ => Outcome::Dead { reason: UNREADABLE.into() },
+    };
+    let event = Event {
+        outcome: Some(outcome.word().into()),
+        detail: Some(UNREADABLE.into()),
+        ..Event::plain(now, work.task.word())
+    };
+    if let Err(error) = settle(inner, lease, now, &outcome, &event).await {
         tracing::error!(lead_id = %lease.id, %error, "nor be put aside: its lease will end");
     }
 }
@@ -155,6 +207,8 @@ async fn recheck(inner: &Inner, lane: &DestinationId, now: Timestamp) -> Result<
     for some in inner.journal.of(lane).chunks(LEASED_MAX) {
         let mut call =
             RECHECK.call(lane).arg(inner.me.as_str()).arg(now.as_millis()).arg(FAILED_OVER);
+        call.push(inner.comments());
+        call.push(now.plus(LOOK_AFTER).as_millis());
         for entry in some {
             call.push(entry.lease.id.as_bytes());
             call.push(entry.lease.fence);
@@ -187,10 +241,12 @@ pub(super) async fn settle(
     inner.vault().await?;
     let (first, second) = match outcome {
         Outcome::Created(ids) => upstream(Some(ids)),
-        Outcome::Retry { due } | Outcome::Postponed { due } => {
+        Outcome::Retry { due } | Outcome::Postponed { due } | Outcome::SendAgain { due } => {
             (due.as_millis().to_string(), String::new())
         }
+        Outcome::Look { due, looks } => (due.as_millis().to_string(), looks.to_string()),
         Outcome::Unknown { reason } | Outcome::Dead { reason } => (String::new(), reason.clone()),
+        Outcome::Told => (String::new(), String::new()),
     };
     let call = SETTLE
         .call(&lease.lane)
@@ -202,6 +258,8 @@ pub(super) async fn settle(
         .arg(outcome.word())
         .arg(first)
         .arg(second)
+        .arg(inner.comments())
+        .arg(now.plus(LOOK_AFTER).as_millis())
         .arg(event.at.as_millis())
         .arg(record::words(event))
         .arg(event.detail.as_deref().unwrap_or_default());
@@ -225,7 +283,8 @@ pub(super) async fn expire_leases(inner: &Inner, now: Timestamp) -> Result<u64, 
                 .arg(inner.me.as_str())
                 .arg(now.as_millis())
                 .arg(EXPIRED_MAX)
-                .arg(EXPIRED);
+                .arg(EXPIRED)
+                .arg(now.plus(LOOK_AFTER).as_millis());
             let some = number(call.send(&inner.link).await?)?;
             expired += some;
             if some < EXPIRED_MAX {
@@ -254,7 +313,8 @@ pub(super) async fn replay(
             .arg(inner.me.as_str())
             .arg(millis(inner.options.dedup_window))
             .arg(id.as_bytes())
-            .arg(now.as_millis());
+            .arg(now.as_millis())
+            .arg(inner.comments());
         if let Some((lead, identities)) = &corrected {
             let external_id = record::read(&vault, &lane, found)?.record.external_id;
             let key = vault.key();
@@ -352,6 +412,11 @@ fn number(answer: Value) -> Result<u64, StoreError> {
 }
 
 impl Inner {
+    /// Whether merged ones are told to CareSoft, as scripts are told.
+    pub(super) fn comments(&self) -> &'static str {
+        if self.options.comments { "1" } else { "0" }
+    }
+
     pub(super) fn with_calls<T>(
         &self,
         lane: &DestinationId,

@@ -89,17 +89,17 @@ macro_rules! scripts {
 
 scripts! {
     ADMIT = "admit.lua";
-    LEASE = "lease.lua";
-    SETTLE = "person.lua", "settle.lua";
+    LEASE = "chores.lua", "lease.lua";
+    SETTLE = "chores.lua", "person.lua", "settle.lua";
     EXPIRE = "expire.lua";
-    RECHECK = "recheck.lua";
-    REPLAY = "person.lua", "replay.lua";
-    FORGET = "person.lua", "forget.lua";
-    SWEEP = "person.lua", "sweep.lua";
+    RECHECK = "chores.lua", "recheck.lua";
+    REPLAY = "chores.lua", "person.lua", "replay.lua";
+    FORGET = "chores.lua", "person.lua", "forget.lua";
+    SWEEP = "chores.lua", "person.lua", "sweep.lua";
     SHOW = "records.lua", "show.lua";
     PAGE = "records.lua", "page.lua";
     STATE = "records.lua", "state.lua";
-    SEARCH = "person.lua", "records.lua", "search.lua";
+    SEARCH = "chores.lua", "person.lua", "records.lua", "search.lua";
     DEPTH = "depth.lua";
     PACE = "pace.lua";
     MOVE_GATE = "move_gate.lua";

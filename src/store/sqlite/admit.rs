@@ -1,5 +1,6 @@
 //! Accepting submissions: duplicates are decided, written and queued in one step, one row each.
 
+use super::chores;
 use super::claims::Claim;
 use super::columns::Hashes;
 use super::fault::Fault;
@@ -116,12 +117,17 @@ fn admit_lead(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<Verdic
         }
     }
     let claimed_until = (claimed != 0).then_some(claim.until);
+    let is_told = match earlier {
+        Some(earlier) => chores::is_due(transaction, earlier.lead, entry.content.as_ref())?,
+        None => false,
+    };
     let row = match earlier {
         None => Row { claimed, claimed_until, ..Row::pending() },
         Some(earlier) => Row {
             claimed,
             claimed_until,
             duplicate_of: Some(earlier.lead),
+            due: is_told.then_some(entry.received_at),
             ..Row::settled(State::Merged, entry)
         },
     };
@@ -139,6 +145,8 @@ struct Row<'a> {
     claimed: u8,
     claimed_until: Option<Timestamp>,
     duplicate_of: Option<SubmissionId>,
+    /// When what it says is to be added to its person's lead.
+    due: Option<Timestamp>,
     reason: Option<&'a str>,
     raw: Option<&'a [u8]>,
 }
@@ -151,6 +159,7 @@ impl Row<'_> {
             claimed: 0,
             claimed_until: None,
             duplicate_of: None,
+            due: None,
             reason: None,
             raw: None,
         }
@@ -184,13 +193,14 @@ impl Row<'_> {
             self.reason,
             entry.payload,
             self.raw,
+            self.due,
         ])?;
         memory.claims.carry(&entry.identities.0, memory.newest);
         if let Some((hash, until)) = entry.delivery.zip(delivery_until) {
             memory.claims.take(hash, Claim { lead: entry.id, until });
         }
         memory.ledger.accepted(&entry.source, self.state);
-        transaction.arrived |= self.state == State::Pending;
+        transaction.arrived |= self.state == State::Pending || self.due.is_some();
         Ok(())
     }
 }
@@ -199,6 +209,6 @@ impl Row<'_> {
 const INSERT: &str = "\
     INSERT INTO records (seq, id, state, began, source, destination, received_at, place,
                          settled_at, identities, claimed, claimed_until, delivery, delivery_until,
-                         duplicate_of, external, content, reason, payload, raw)
+                         duplicate_of, external, content, reason, payload, raw, due)
     VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-            ?18)";
+            ?18, ?19)";

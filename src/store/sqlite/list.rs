@@ -7,7 +7,7 @@ use super::erase::hashes_everywhere;
 use super::fault::Fault;
 use super::record::{self, COLUMNS, Detail};
 use super::runs::{CARRIERS, CARRIERS_VALUES};
-use crate::lead::{DestinationId, Record, SubmissionId, Timestamp};
+use crate::lead::{DestinationId, Record, State, SubmissionId, Timestamp};
 use crate::store::code::code;
 use crate::store::identity::IdentityKey;
 use crate::store::payload::Vault;
@@ -152,7 +152,15 @@ pub(super) const DEPTH: [&str; 3] = [
     "SELECT count(*), min(received_at) FROM records INDEXED BY waiting
      WHERE state = 0 AND deadline IS NULL AND due IS NOT NULL AND destination = ?1",
     "SELECT count(*), min(received_at) FROM records INDEXED BY leased
-     WHERE deadline IS NOT NULL AND destination = ?1",
+     WHERE deadline IS NOT NULL AND destination = ?1 AND state = 0",
+];
+
+/// What a lane has to do besides, waiting and leased, from the indexes alone.
+pub(super) const CHORES: [&str; 2] = [
+    "SELECT count(*) FROM records INDEXED BY chores
+     WHERE state > 1 AND deadline IS NULL AND due IS NOT NULL AND destination = ?1 AND state = ?2",
+    "SELECT count(*) FROM records INDEXED BY leased
+     WHERE deadline IS NOT NULL AND destination = ?1 AND state = ?2",
 ];
 
 /// See [`crate::store::Store::depth`].
@@ -164,6 +172,16 @@ pub(super) fn depth(db: &Connection, lane: &DestinationId) -> Result<Depth, Faul
         depth.pending += u64::try_from(count).unwrap_or(0);
         depth.oldest = depth.oldest.into_iter().chain(oldest).min();
     }
+    let chores = |state: State| -> Result<u64, Fault> {
+        let mut sum = 0;
+        for sql in CHORES {
+            let count: i64 = db.prepare_cached(sql)?.query_row((lane, state), |row| row.get(0))?;
+            sum += u64::try_from(count).unwrap_or(0);
+        }
+        Ok(sum)
+    };
+    depth.unknown = chores(State::Unknown)?;
+    depth.comments = chores(State::Merged)?;
     Ok(depth)
 }
 

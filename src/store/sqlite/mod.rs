@@ -7,6 +7,7 @@
 
 mod admit;
 mod checkpoint;
+mod chores;
 mod claims;
 mod columns;
 mod erase;
@@ -33,7 +34,6 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -47,7 +47,7 @@ use self::transaction::{Memory, Settings, Transaction};
 use self::writer::{Call, Writer};
 use super::{
     Admission, Depth, Health, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page, Query,
-    Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict,
+    Replayed, Retention, Settled, SharedGate, Store, StoreError, Terms, Verdict,
 };
 use crate::lead::{Clock, DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
 use crate::store::Lease;
@@ -224,10 +224,10 @@ impl Store for Sqlite {
         lane: &DestinationId,
         max: usize,
         now: Timestamp,
-        term: Duration,
+        terms: Terms,
     ) -> Result<Leased, StoreError> {
         let lane = lane.clone();
-        self.write(move |transaction| queue::lease(transaction, &lane, max, now, term)).await
+        self.write(move |transaction| queue::lease(transaction, &lane, max, now, terms)).await
     }
 
     async fn settle(
@@ -247,8 +247,8 @@ impl Store for Sqlite {
         loop {
             let some =
                 self.write(move |transaction| queue::expire_leases(transaction, now, now)).await?;
-            expired += u64::from(some);
-            if some < queue::EXPIRED_MAX {
+            expired += u64::from(some.unknown);
+            if some.looked_at < queue::EXPIRED_MAX {
                 return Ok(expired);
             }
         }

@@ -13,7 +13,9 @@ use crate::store::{Options, StoreError};
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// Of [`SCHEMA`], in the file's header (`user_version`).
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
+/// Makes [`SCHEMA`] of the version before.
+const UPGRADE: &str = include_str!("upgrade_3.sql");
 /// Says in the file's header that it is ours: "Lead".
 const APPLICATION: i64 = 0x4c65_6164;
 
@@ -105,6 +107,7 @@ pub(super) fn prepare(db: &Connection, database: &Path, log_max: u64) -> Result<
     let wrong = |what: &str| StoreError::Corrupt(format!("{}: {what}", database.display()));
     match (application, version) {
         (APPLICATION, VERSION) => {}
+        (APPLICATION, 2) => change(db, UPGRADE).map_err(told)?,
         (APPLICATION, _) => {
             return Err(wrong("written by another version of leadgate"));
         }
@@ -153,8 +156,13 @@ pub(super) fn vault(
 
 fn create_tables(db: &Connection) -> Result<(), Fault> {
     db.pragma_update(None, "journal_mode", "WAL")?;
+    change(db, SCHEMA)
+}
+
+/// Changes the schema to this version's, whole or not at all.
+fn change(db: &Connection, sql: &str) -> Result<(), Fault> {
     db.execute_batch(&format!(
-        "BEGIN EXCLUSIVE; {SCHEMA}
+        "BEGIN EXCLUSIVE; {sql}
          PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT"
     ))?;
     Ok(())

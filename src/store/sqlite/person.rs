@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use super::chores;
 use super::claims::Claim;
 use super::columns::Hashes;
 use super::fault::Fault;
@@ -106,7 +107,7 @@ fn join(
         .db
         .prepare_cached("UPDATE records SET duplicate_of = ?2 WHERE seq = ?1")?
         .execute((member.seq, to.lead))?;
-    Ok(())
+    chores::moved(transaction, member.seq, to.lead, now)
 }
 
 /// The lead, other than `but`, that the first claimed identity of `member` belongs to.
@@ -152,10 +153,14 @@ pub(super) fn hand_over(
         release_own(transaction, &follower)?;
         claim(transaction, &follower, follower.claimed, to, now)?;
     }
-    transaction
-        .db
-        .prepare_cached("UPDATE records SET duplicate_of = ?2 WHERE duplicate_of = ?1")?
-        .execute((from, to.lead))?;
+    let mut select = transaction.db.prepare_cached(
+        "UPDATE records SET duplicate_of = ?2 WHERE duplicate_of = ?1 RETURNING seq",
+    )?;
+    let moved: Vec<i64> =
+        select.query_map((from, to.lead), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for seq in moved {
+        chores::moved(transaction, seq, to.lead, now)?;
+    }
     Ok(())
 }
 

@@ -1,13 +1,12 @@
 //! The queue of a lane: who is next, and how it ended.
 
 use rusqlite::{Connection, OptionalExtension};
-use std::time::Duration;
 
 use super::fault::Fault;
 use super::transaction::Transaction;
-use super::{history, person, record};
+use super::{chores, history, person, record};
 use crate::lead::{DestinationId, Event, SourceId, State, SubmissionId, Timestamp, Upstream};
-use crate::store::{Lease, Leased, Outcome, Settled, Work};
+use crate::store::{LOOK_AFTER, Lease, Leased, Outcome, Settled, Task, Terms, Unsure, Work};
 
 /// The most that one call leases.
 const LEASED_MAX: u32 = 1000;
@@ -21,10 +20,24 @@ pub(super) const EXPIRED_MAX: u32 = 500;
 
 const EXPIRED: &str = "the lease ended before the outcome was known: it may have been sent";
 const UNREADABLE: &str = "the stored lead cannot be read";
+const LEAD_GONE: &str = "the lead that it joined is not there any more";
 
 /// The two classes of a lane, as they are stored.
 const FRESH: u8 = 0;
 const LATER: u8 = 1;
+
+/// Whose turn it is in a lane. Goes on from call to call, so that a lane that leases one at a time
+/// is fair.
+#[derive(Default)]
+pub(super) struct Turns {
+    /// Counts the places that were given while fresh ones and others waited.
+    place: u8,
+    /// Which of the other classes has the next of theirs.
+    class: usize,
+}
+
+/// The classes besides the fresh: later ones, and the [chores](chores::STATES).
+const OTHERS: usize = 3;
 
 /// See [`crate::store::Store::lease`].
 pub(super) fn lease(
@@ -32,7 +45,7 @@ pub(super) fn lease(
     lane: &DestinationId,
     max: usize,
     now: Timestamp,
-    term: Duration,
+    terms: Terms,
 ) -> Result<Leased, Fault> {
     let max = u32::try_from(max).unwrap_or(LEASED_MAX).min(LEASED_MAX);
     let db = transaction.db;
@@ -41,14 +54,16 @@ pub(super) fn lease(
     }
     let fresh = ready(db, lane, FRESH, max)?;
     let later = ready(db, lane, LATER, max)?;
+    let [unknown, merged] = chores::STATES.map(|state| chores::ready(db, lane, state, now, max));
+    let others = [later, unknown?, merged?];
     if !transaction.memory.turns.contains_key(lane) {
-        transaction.memory.turns.insert(lane.clone(), 0);
+        transaction.memory.turns.insert(lane.clone(), Turns::default());
     }
-    let turn = transaction.memory.turns.entry(lane.clone()).or_default();
+    let turns = transaction.memory.turns.entry(lane.clone()).or_default();
 
     let mut work = Vec::new();
-    for seq in in_turns(turn, fresh, later, max as usize) {
-        work.extend(take(transaction, lane, seq, now, now.plus(term))?);
+    for seq in turns.choose(fresh, others, max as usize) {
+        work.extend(take(transaction, lane, seq, now, terms)?);
     }
     let next_due = if work.len() < max as usize { next_due(db, lane)? } else { None };
     Ok(Leased { work, next_due })
@@ -84,56 +99,123 @@ fn ready(db: &Connection, lane: &DestinationId, class: u8, max: u32) -> Result<V
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Whose turn it is goes on from call to call, so that a lane that leases one at a time is fair.
-fn in_turns(turn: &mut u8, fresh: Vec<i64>, later: Vec<i64>, max: usize) -> Vec<i64> {
-    let mut fresh = fresh.into_iter().peekable();
-    let mut later = later.into_iter().peekable();
-    let mut chosen = Vec::new();
-    while chosen.len() < max {
-        let both_wait = fresh.peek().is_some() && later.peek().is_some();
-        let next = if both_wait {
-            *turn = (*turn + 1) % PLACES;
-            if *turn == 0 { later.next() } else { fresh.next() }
-        } else {
-            fresh.next().or_else(|| later.next())
-        };
-        let Some(seq) = next else { break };
-        chosen.push(seq);
+impl Turns {
+    fn choose(&mut self, fresh: Vec<i64>, others: [Vec<i64>; OTHERS], max: usize) -> Vec<i64> {
+        let mut fresh = fresh.into_iter().peekable();
+        let mut others = others.map(|class| class.into_iter().peekable());
+        let mut chosen = Vec::new();
+        while chosen.len() < max {
+            let any_other = others.iter_mut().any(|class| class.peek().is_some());
+            let both_wait = fresh.peek().is_some() && any_other;
+            if both_wait {
+                self.place = (self.place + 1) % PLACES;
+            }
+            let next = match fresh.peek().is_some() {
+                true if !both_wait || self.place != 0 => fresh.next(),
+                _ => self.next_other(&mut others),
+            };
+            let Some(seq) = next else { break };
+            chosen.push(seq);
+        }
+        chosen
     }
-    chosen
+
+    /// The next of the classes in turn, past those that are empty.
+    fn next_other(&mut self, others: &mut [impl Iterator<Item = i64>; OTHERS]) -> Option<i64> {
+        for _ in 0..OTHERS {
+            let class = self.class;
+            self.class = (class + 1) % OTHERS;
+            if let Some(seq) = others[class].next() {
+                return Some(seq);
+            }
+        }
+        None
+    }
 }
 
-/// Leases one record. One whose lead cannot be read is dead, or it would stop its lane for ever.
+/// A record that was just leased, as it is stored.
+struct Taken {
+    state: State,
+    payload: Option<Vec<u8>>,
+    unsure: Unsure,
+}
+
+/// Leases one record. One whose lead cannot be read leaves the queue, or it would stop its lane for
+/// ever.
 fn take(
     transaction: &mut Transaction<'_>,
     lane: &DestinationId,
     seq: i64,
     now: Timestamp,
-    deadline: Timestamp,
+    terms: Terms,
 ) -> Result<Option<Work>, Fault> {
     let mut update = transaction.db.prepare_cached(
-        "UPDATE records SET fence = fence + 1, deadline = ?2 WHERE seq = ?1
-         RETURNING id, fence, source, received_at, attempts, payload",
+        "UPDATE records SET fence = fence + 1, due = NULL,
+             deadline = CASE state WHEN 0 THEN ?2 ELSE ?3 END,
+             sent_at = CASE state WHEN 0 THEN coalesce(sent_at, ?4) ELSE sent_at END
+         WHERE seq = ?1
+         RETURNING id, fence, deadline, source, received_at, attempts, state, payload, sent_at,
+             looks, resent",
     )?;
-    let (work, stored) = update.query_row((seq, deadline), |row| {
-        let lease = Lease { lane: lane.clone(), id: row.get(0)?, fence: row.get(1)?, deadline };
+    let deadlines = (now.plus(terms.create), now.plus(terms.other));
+    let (work, taken) = update.query_row((seq, deadlines.0, deadlines.1, now), |row| {
+        let received_at = row.get(4)?;
+        let lease = Lease {
+            lane: lane.clone(),
+            id: row.get(0)?,
+            fence: row.get(1)?,
+            deadline: row.get(2)?,
+        };
         let work = Work {
             lease,
-            source: row.get(2)?,
-            received_at: row.get(3)?,
-            attempts: row.get(4)?,
+            task: Task::Create { joined: Vec::new() },
+            source: row.get(3)?,
+            received_at,
+            attempts: row.get(5)?,
             lead: crate::lead::Lead::default(),
         };
-        Ok((work, row.get::<_, Option<Vec<u8>>>(5)?))
+        let unsure = Unsure {
+            sent_at: row.get::<_, Option<Timestamp>>(8)?.unwrap_or(received_at),
+            looks: row.get(9)?,
+            resent: row.get(10)?,
+        };
+        Ok((work, Taken { state: row.get(6)?, payload: row.get(7)?, unsure }))
     })?;
-    let payload = record::payload(&transaction.settings.vault, stored);
+    let task = match taken.state {
+        State::Pending => Task::Create { joined: chores::join_create(transaction, work.lease.id)? },
+        State::Unknown => Task::Look(taken.unsure),
+        _ => match chores::comment(transaction, seq)? {
+            Some(task) => task,
+            None => return leave(transaction, &work.lease, now, LEAD_GONE),
+        },
+    };
+    let payload = record::payload(&transaction.settings.vault, taken.payload);
     if let Some(lead) = payload.ok().and_then(|payload| payload.lead) {
-        return Ok(Some(Work { lead, ..work }));
+        return Ok(Some(Work { lead, task, ..work }));
     }
     tracing::error!(lead_id = %work.lease.id, "a stored lead cannot be read");
+    if taken.state == State::Merged {
+        return leave(transaction, &work.lease, now, UNREADABLE);
+    }
     let dead = Outcome::Dead { reason: UNREADABLE.into() };
     let event = Event { outcome: Some("dead".into()), ..Event::plain(now, "attempt") };
     settle(transaction, &work.lease, now, &dead, &event)?;
+    Ok(None)
+}
+
+/// Nothing can be told of a merged record.
+fn leave(
+    transaction: &mut Transaction<'_>,
+    lease: &Lease,
+    now: Timestamp,
+    why: &str,
+) -> Result<Option<Work>, Fault> {
+    let event = Event {
+        outcome: Some("given_up".into()),
+        detail: Some(why.to_owned()),
+        ..Event::plain(now, "comment")
+    };
+    settle(transaction, lease, now, &Outcome::Told, &event)?;
     Ok(None)
 }
 
@@ -145,7 +227,8 @@ fn next_due(db: &Connection, lane: &DestinationId) -> Result<Option<Timestamp>, 
     )?;
     let mut earliest =
         |class: u8| select.query_row((lane, class), |row| row.get::<_, Option<Timestamp>>(0));
-    Ok(earliest(FRESH)?.into_iter().chain(earliest(LATER)?).min())
+    let queued = earliest(FRESH)?.into_iter().chain(earliest(LATER)?).min();
+    Ok(queued.into_iter().chain(chores::next_due(db, lane)?).min())
 }
 
 /// What settling needs to know of a record in flight, or of one whose lease expired.
@@ -161,6 +244,11 @@ impl InFlight {
     fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { seq: row.get(0)?, state: row.get(1)?, source: row.get(2)?, events: row.get(3)? })
     }
+
+    /// Whether it was leased for something else than to make its lead.
+    fn is_chore(&self) -> bool {
+        self.state != State::Pending
+    }
 }
 
 /// See [`crate::store::Store::settle`].
@@ -171,30 +259,57 @@ pub(super) fn settle(
     outcome: &Outcome,
     event: &Event,
 ) -> Result<Settled, Fault> {
-    let created = matches!(outcome, Outcome::Created(_));
-    let Some(record) = held_by(transaction.db, lease, created)? else {
+    let Some(record) = held_by(transaction.db, lease, outcome)? else {
         return Ok(Settled::Stale);
     };
     let events = history::append(record.events.as_deref(), event.clone())?;
     let db = transaction.db;
     match outcome {
         Outcome::Retry { due } => {
-            back_in_queue(db, RETRY, record.seq, *due, now, &events)?;
+            back_in_queue(
+                db,
+                if record.is_chore() { CHORE_RETRY } else { RETRY },
+                record.seq,
+                *due,
+                now,
+                &events,
+            )?;
             transaction.arrived |= *due <= now;
         }
         Outcome::Postponed { due } => {
-            back_in_queue(db, POSTPONE, record.seq, *due, now, &events)?;
+            back_in_queue(
+                db,
+                if record.is_chore() { CHORE_POSTPONE } else { POSTPONE },
+                record.seq,
+                *due,
+                now,
+                &events,
+            )?;
             transaction.arrived |= *due <= now;
+        }
+        Outcome::Look { due, looks } => {
+            back_in_queue(db, CHORE_POSTPONE, record.seq, *due, now, &events)?;
+            db.prepare_cached("UPDATE records SET looks = ?2 WHERE seq = ?1")?
+                .execute((record.seq, looks))?;
+        }
+        Outcome::SendAgain { due } => {
+            back_in_queue(db, SEND_AGAIN, record.seq, *due, now, &events)?;
+            transaction.memory.ledger.moved(&record.source, State::Unknown, State::Pending);
+            transaction.arrived |= *due <= now;
+        }
+        Outcome::Told => {
+            db.prepare_cached(
+                "UPDATE records SET deadline = NULL, due = NULL, told = ?2, events = ?3
+                 WHERE seq = ?1",
+            )?
+            .execute((record.seq, chores::TOLD, events))?;
         }
         Outcome::Created(upstream) => {
             let end = End { upstream: Some(*upstream), ..End::new(State::Created, now) };
             end.write(transaction, &record, &events)?;
+            chores::follow_up(transaction, lease.id, now)?;
         }
-        Outcome::Unknown { reason } => {
-            let end =
-                End { settled_at: None, reason: Some(reason), ..End::new(State::Unknown, now) };
-            end.write(transaction, &record, &events)?;
-        }
+        Outcome::Unknown { reason } => become_unknown(transaction, &record, reason, now, &events)?,
         Outcome::Dead { reason } => {
             let end = End { reason: Some(reason), ..End::new(State::Dead, now) };
             end.write(transaction, &record, &events)?;
@@ -204,26 +319,43 @@ pub(super) fn settle(
     Ok(Settled::Done)
 }
 
-/// The record that a lease may still say something of. That it was created is believed as long as
-/// nobody has leased it since: when its outcome is unknown, and when it waits to be sent again.
-fn held_by(db: &Connection, lease: &Lease, created: bool) -> Result<Option<InFlight>, Fault> {
+/// The record that a lease may still say something of.
+fn held_by(db: &Connection, lease: &Lease, outcome: &Outcome) -> Result<Option<InFlight>, Fault> {
     let mut select = db.prepare_cached(
-        "SELECT seq, state, source, events FROM records
-         WHERE id = ?1 AND fence = ?2
-             AND (state = 0 AND deadline IS NOT NULL OR ?4 AND state IN (0, ?3))",
+        "SELECT seq, state, source, events, fence, deadline IS NOT NULL FROM records
+         WHERE id = ?1",
     )?;
-    let record = select.query_row((lease.id, lease.fence, State::Unknown, created), InFlight::of);
-    Ok(record.optional()?)
+    let found = select.query_row([lease.id], |row| {
+        Ok((InFlight::of(row)?, row.get::<_, u32>(4)?, row.get::<_, bool>(5)?))
+    });
+    let Some((record, fence, is_leased)) = found.optional()? else { return Ok(None) };
+    let holds = is_leased && fence == lease.fence && outcome.ends(record.state);
+    // A lead that is there is there, whoever has looked since.
+    let is_news = matches!(outcome, Outcome::Created(_))
+        && (record.state == State::Unknown || record.state == State::Pending && !is_leased);
+    Ok((holds || is_news).then_some(record))
 }
 
 /// A retry waits among the later ones, from when it is due.
 const RETRY: &str = "\
     UPDATE records SET deadline = NULL, later = 1, place = ?2, attempts = attempts + 1, events = ?4,
-        due = CASE WHEN ?2 > ?3 THEN ?2 END
+        due = CASE WHEN ?2 > ?3 THEN ?2 END,
+        sent_at = CASE resent WHEN 0 THEN NULL ELSE sent_at END
     WHERE seq = ?1";
 /// A postponed one keeps its class and its place.
 const POSTPONE: &str = "\
-    UPDATE records SET deadline = NULL, events = ?4, due = CASE WHEN ?2 > ?3 THEN ?2 END
+    UPDATE records SET deadline = NULL, events = ?4, due = CASE WHEN ?2 > ?3 THEN ?2 END,
+        sent_at = CASE resent WHEN 0 THEN NULL ELSE sent_at END
+    WHERE seq = ?1";
+/// Chores have a `due` even when that is past.
+const CHORE_RETRY: &str = "\
+    UPDATE records SET deadline = NULL, due = max(?2, ?3), attempts = attempts + 1, events = ?4
+    WHERE seq = ?1";
+const CHORE_POSTPONE: &str = "\
+    UPDATE records SET deadline = NULL, due = max(?2, ?3), events = ?4 WHERE seq = ?1";
+const SEND_AGAIN: &str = "\
+    UPDATE records SET state = 0, deadline = NULL, later = 1, place = ?2, events = ?4,
+        due = CASE WHEN ?2 > ?3 THEN ?2 END, looks = 0, resent = resent + 1, reason = NULL
     WHERE seq = ?1";
 
 fn back_in_queue(
@@ -235,6 +367,23 @@ fn back_in_queue(
     events: &str,
 ) -> Result<(), Fault> {
     db.prepare_cached(statement)?.execute((seq, due, now, events))?;
+    Ok(())
+}
+
+/// It may have been sent: it is looked for, after a while.
+fn become_unknown(
+    transaction: &mut Transaction<'_>,
+    record: &InFlight,
+    reason: &str,
+    now: Timestamp,
+    events: &str,
+) -> Result<(), Fault> {
+    let end = End { settled_at: None, reason: Some(reason), ..End::new(State::Unknown, now) };
+    end.write(transaction, record, events)?;
+    transaction
+        .db
+        .prepare_cached("UPDATE records SET due = ?2, looks = 0 WHERE seq = ?1")?
+        .execute((record.seq, now.plus(LOOK_AFTER)))?;
     Ok(())
 }
 
@@ -282,27 +431,41 @@ impl End<'_> {
     }
 }
 
+/// What one call of [`expire_leases`] did.
+pub(super) struct Expired {
+    /// Fewer than [`EXPIRED_MAX`] when none is left.
+    pub(super) looked_at: u32,
+    /// How many of them became unknown.
+    pub(super) unknown: u32,
+}
+
 /// Expires some leases whose deadline is before `before`; see
-/// [`crate::store::Store::expire_leases`]. Answers how many: fewer than [`EXPIRED_MAX`] when none
-/// is left.
+/// [`crate::store::Store::expire_leases`].
 pub(super) fn expire_leases(
     transaction: &mut Transaction<'_>,
     before: Timestamp,
     now: Timestamp,
-) -> Result<u32, Fault> {
+) -> Result<Expired, Fault> {
     let mut select = transaction.db.prepare_cached(
         "SELECT seq, state, source, events FROM records INDEXED BY leased
          WHERE deadline IS NOT NULL AND deadline < ?1 ORDER BY deadline LIMIT ?2",
     )?;
     let expired: Vec<InFlight> =
         select.query_map((before, EXPIRED_MAX), InFlight::of)?.collect::<Result<_, _>>()?;
+    let mut ended =
+        Expired { looked_at: u32::try_from(expired.len()).unwrap_or(EXPIRED_MAX), unknown: 0 };
     for record in &expired {
         let event = Event::plain(now, "lease_expired");
         let events = history::append(record.events.as_deref(), event)?;
-        let end = End { settled_at: None, reason: Some(EXPIRED), ..End::new(State::Unknown, now) };
-        end.write(transaction, record, &events)?;
+        if record.is_chore() {
+            back_in_queue(transaction.db, CHORE_POSTPONE, record.seq, now, now, &events)?;
+            transaction.arrived = true;
+        } else {
+            become_unknown(transaction, record, EXPIRED, now, &events)?;
+            ended.unknown += 1;
+        }
     }
-    Ok(u32::try_from(expired.len()).unwrap_or(EXPIRED_MAX))
+    Ok(ended)
 }
 
 /// Where a promoted or replayed record goes.
@@ -328,7 +491,8 @@ pub(super) fn enqueue(
         .db
         .prepare_cached(
             "UPDATE records SET state = 0, later = ?2, place = ?3, due = NULL, deadline = NULL,
-                 attempts = 0, settled_at = NULL, reason = NULL, duplicate_of = NULL, events = ?4
+                 attempts = 0, settled_at = NULL, reason = NULL, duplicate_of = NULL, events = ?4,
+                 sent_at = NULL, looks = 0, resent = 0, told = 0
              WHERE id = ?1",
         )?
         .execute((id, class, place, events))?;

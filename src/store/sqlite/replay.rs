@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::person::{self, Member};
 use super::queue::{self, Class};
 use super::transaction::Transaction;
-use super::{history, record};
+use super::{chores, history, record};
 use crate::lead::{DestinationId, Event, Identity, Lead, State, SubmissionId, Timestamp};
 use crate::store::Replayed;
 use crate::store::payload::Payload;
@@ -108,10 +108,11 @@ fn join(
         .db
         .prepare_cached(
             "UPDATE records SET state = ?2, duplicate_of = ?3, settled_at = ?4, reason = NULL,
-                 events = ?5
+                 events = ?5, deadline = NULL
              WHERE seq = ?1",
         )?
         .execute((member.seq, State::Merged, lead.lead, now, events))?;
+    chores::moved(transaction, member.seq, lead.lead, now)?;
     transaction.memory.ledger.moved(&member.source, state, State::Merged);
     Ok(Replayed::Merged { into: lead.lead })
 }

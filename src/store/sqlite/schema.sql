@@ -1,4 +1,4 @@
--- Version 2. Times are milliseconds since 1970 (UTC); hashes are 16 bytes (see
+-- Version 3. Times are milliseconds since 1970 (UTC); hashes are 16 bytes (see
 -- store/identity.rs); what is closed is compressed and, with a secret, sealed (store/payload/).
 
 CREATE TABLE meta (
@@ -20,9 +20,13 @@ CREATE TABLE records (
     later              INTEGER NOT NULL DEFAULT 0, -- 1: a retry or a replay, waits behind fresh ones
     place              INTEGER NOT NULL,    -- its place in the queue of its class
     due                INTEGER,             -- not before; NULL: now
-    deadline           INTEGER,             -- of the lease; NULL: not in flight
+    deadline           INTEGER,             -- of the lease; NULL: not leased
     fence              INTEGER NOT NULL DEFAULT 0,
     attempts           INTEGER NOT NULL DEFAULT 0,
+    sent_at            INTEGER,             -- its lead was not made before this
+    looks              INTEGER NOT NULL DEFAULT 0, -- how often that was looked for in vain
+    resent             INTEGER NOT NULL DEFAULT 0, -- how often it was sent again after that
+    told               INTEGER NOT NULL DEFAULT 0, -- of a merged one: chores.rs
     settled_at         INTEGER,
     identities         BLOB,                -- hashes of the person, phone first, end to end
     claimed            INTEGER NOT NULL DEFAULT 0, -- bit n: brought the claim on the n-th of them
@@ -46,7 +50,12 @@ CREATE INDEX ready ON records (destination, later, place, received_at, state, de
     WHERE state = 0 AND deadline IS NULL AND due IS NULL;
 CREATE INDEX waiting ON records (destination, later, due, received_at, state, deadline)
     WHERE state = 0 AND deadline IS NULL AND due IS NOT NULL;
-CREATE INDEX leased ON records (deadline, destination, received_at) WHERE deadline IS NOT NULL;
+CREATE INDEX leased ON records (deadline, destination, received_at, state)
+    WHERE deadline IS NOT NULL;
+
+-- What else a lane has to do: unknown records are looked for, merged ones told to CareSoft.
+CREATE INDEX chores ON records (destination, state, due, received_at, deadline)
+    WHERE state > 1 AND deadline IS NULL AND due IS NOT NULL;
 
 -- What people look for. Pending and created ones (codes 0 and 1) are most of all, and the newest
 -- of all: a walk from the end finds them.

@@ -9,6 +9,7 @@ use super::claims::Claims;
 use super::fault::Fault;
 use super::lanes::Gates;
 use super::ledger::LedgerChanges;
+use super::queue::Turns;
 use super::{Tuning, runs};
 use crate::lead::DestinationId;
 use crate::store::Options;
@@ -18,6 +19,7 @@ use crate::store::payload::Vault;
 pub(super) struct Settings {
     pub(super) dedup_window: Duration,
     pub(super) idempotency_window: Duration,
+    pub(super) comments: bool,
     pub(super) vault: Vault,
 }
 
@@ -26,6 +28,7 @@ impl Settings {
         Self {
             dedup_window: options.dedup_window,
             idempotency_window: options.idempotency_window,
+            comments: options.comments,
             vault,
         }
     }
@@ -40,7 +43,7 @@ pub(super) struct Memory {
     /// the runs of claims depend on it.
     pub(super) newest: i64,
     /// Whose turn it is in each lane: `queue` counts in it.
-    pub(super) turns: HashMap<DestinationId, u8>,
+    pub(super) turns: HashMap<DestinationId, Turns>,
     /// The destinations that are surely in their table.
     pub(super) destinations: HashSet<DestinationId>,
 }

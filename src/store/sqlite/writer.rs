@@ -96,7 +96,7 @@ impl Writer {
         loop {
             let some =
                 self.in_transaction(|transaction| queue::expire_leases(transaction, always, now))?;
-            if some < queue::EXPIRED_MAX {
+            if some.looked_at < queue::EXPIRED_MAX {
                 return Ok(());
             }
         }

@@ -1,7 +1,7 @@
--- ARGV: me, window, how many bytes may be pending, how long a delivery is remembered, then for each
--- submission: id, kind (L lead, Q quarantined, T test), source, received, identities, delivery's hash, until,
+-- ARGV: me, window, how many bytes may be pending, how long a delivery is remembered, 1 when merged ones
+-- are told, then for each submission: id, kind (L lead, Q quarantined, T test), source, received, identities, delivery's hash, until,
 -- external id's hash, the payload's length, and what of its record is known before: how many fields, and
--- these, packed. Answers a verdict each: a letter and, after M and R, an id.
+-- these, packed. Answers a verdict each: a letter and, after M, C (merged, and to be told) and R, an id.
 --
 -- A record is written last: should anything fail before, it is not there, and the next try does all
 -- of it again. (What Redis is given as a number it writes with 17 digits, which takes longer than the
@@ -11,6 +11,7 @@ local FIELDS = 11
 -- takes some 8,000 arguments.
 local TOGETHER = 256
 local me, window, bytes_max, remembered = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
+local comments = ARGV[5] == '1'
 if tonumber(call('GET', P .. 'bytes') or 0) > bytes_max then return 'full' end
 
 local number = tonumber(call('GET', P .. 'base') or 0) + call('LLEN', P .. 'log')
@@ -66,8 +67,17 @@ local function keep_carrier(claim, hash)
   end
 end
 
+-- Whether a submission that joins `lead` is to be told to CareSoft at once: the lead is there, and says
+-- something else.
+local function is_told(at, lead)
+  local packed_lead = known[P .. 'r' .. lead] or call('GET', P .. 'r' .. lead)
+  local record = packed_lead and cmsgpack.unpack(packed_lead)
+  if not record or record.s ~= CREATED then return false end
+  return record.g ~= cmsgpack.unpack(string.char(128 + tonumber(ARGV[at + 9])) .. ARGV[at + 10]).g
+end
+
 -- A record: the fields that were packed before, and those that are decided here.
-local function packed(at, state, claimed, lead)
+local function packed(at, state, claimed, lead, due)
   local fields = tonumber(ARGV[at + 9]) + 2
   local more = struct.pack('>c2Bc3I4', '\161s', state, '\161q\206', number)
   if state ~= PENDING then
@@ -79,6 +89,7 @@ local function packed(at, state, claimed, lead)
     fields, more = fields + 1, more .. struct.pack('>c3B', '\161m\204', claimed)
   end
   if lead then fields, more = fields + 1, more .. '\161d\176' .. lead end
+  if due then fields, more = fields + 1, more .. struct.pack('>c3I8', '\161w\207', due) end
   return string.char(128 + fields) .. ARGV[at + 10] .. more
 end
 
@@ -121,7 +132,12 @@ local function admit(at)
     if mine or not claim then write(key, own_claim) end
     if lead or (claim and not mine) then call('ZADD', P .. 'j' .. hash, number, id) end
   end
-  write(P .. 'r' .. id, packed(at, state, claimed, lead))
+  local due = comments and lead and is_told(at, lead) and received
+  write(P .. 'r' .. id, packed(at, state, claimed, lead, due))
+  if due then
+    call('ZADD', P .. 'comments', ARGV[at + 3], id)
+    arrived = true
+  end
   if lead then call('ZADD', P .. 'f' .. lead, number, id) end
   if ARGV[at + 7] ~= '' then call('ZADD', P .. 'x' .. ARGV[at + 7], number, id) end
   if delivery ~= '' then
@@ -144,10 +160,10 @@ local function admit(at)
   log[#log + 1] = id
   number = number + 1
   if kind ~= 'L' then return kind end
-  return lead and 'M' .. lead or 'A'
+  return lead and (due and 'C' or 'M') .. lead or 'A'
 end
 
-for from = 5, #ARGV, FIELDS * TOGETHER do
+for from = 6, #ARGV, FIELDS * TOGETHER do
   local to = math.min(#ARGV, from + FIELDS * TOGETHER - 1)
   read(from, to)
   for at = from, to, FIELDS do

@@ -1,8 +1,14 @@
 -- Answers how many are pending, when the oldest of them was received ('' when that is not found
--- yet: call again), all of it from a pointer into the log that only ever moves on.
+-- yet: call again), all of it from a pointer into the log that only ever moves on; then how many are
+-- unknown, and how many merged ones are still to be told.
 local LOOK, CHUNK = 2000, 100
 local pending = call('ZCARD', P .. 'fresh') + call('ZCARD', P .. 'later') + call('ZCARD', P .. 'waiting') + call('ZCARD', P .. 'leased')
-if pending == 0 then return { 0, '' } end
+local unknown, comments = call('ZCARD', P .. 'unknown'), call('ZCARD', P .. 'comments')
+for _, id in ipairs(call('ZRANGE', P .. 'held', 0, -1)) do
+  local record = load(id)
+  if record and record.s == UNKNOWN then unknown = unknown + 1 else comments = comments + 1 end
+end
+if pending == 0 then return { 0, '', unknown, comments } end
 local base = tonumber(call('GET', P .. 'base') or 0)
 local at = math.max(base, tonumber(call('HGET', P .. 'lane', 'oldest') or 0))
 local received = ''
@@ -20,4 +26,4 @@ for _ = 1, LOOK / CHUNK do
   if received ~= '' then break end
 end
 call('HSET', P .. 'lane', 'oldest', string.format('%.0f', at))
-return { pending, received }
+return { pending, received, unknown, comments }

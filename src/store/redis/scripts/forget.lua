@@ -4,7 +4,7 @@ local now, max, erased = tonumber(ARGV[2]), tonumber(ARGV[3]), 0
 
 local function erase(id, record)
   release_all(id, record)
-  if record.s == PENDING then leave_queue(id, record) end
+  leave_queue(id, record)
   for place = 2, #(record.h or {}), 2 do record.h[place] = '' end
   event(record, now, 'erased')
   become(id, record, ERASED)

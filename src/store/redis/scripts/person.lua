@@ -136,7 +136,7 @@ local function release_all(id, record)
 end
 
 -- Gives another lead everything that others brought to `from`: their claims, and themselves.
-local function hand_over(from, lead, ends, now)
+local function hand_over(from, lead, ends, now, comments)
   for _, follower in ipairs(followers(from)) do
     local other = load(follower)
     if other and follower ~= lead then
@@ -144,6 +144,7 @@ local function hand_over(from, lead, ends, now)
       release_own(follower, other)
       if wanted then claim(other, wanted, lead, ends, now) end
       follow(follower, other, lead)
+      joined_another(follower, other, lead, now, comments)
       save(follower, other)
     end
   end
@@ -151,7 +152,7 @@ end
 
 -- A lead is dead: the claims on its person end, or pass to the next submission of that person that
 -- says something else. The caller saves the dead record.
-local function bury(id, dead, now, window)
+local function bury(id, dead, now, window, comments)
   release_own(id, dead)
   for _, follower in ipairs(followers(id)) do
     local heir = load(follower)
@@ -161,16 +162,18 @@ local function bury(id, dead, now, window)
         release_own(follower, heir)
         claim(heir, ALL, other, ends, now)
         follow(follower, heir, other)
+        joined_another(follower, heir, other, now, comments)
         save(follower, heir)
       else
         ends = heir.r + window
         release_own(follower, heir)
         follow(follower, heir, nil)
-        hand_over(id, follower, ends, now)
+        hand_over(id, follower, ends, now, comments)
         claim(heir, ALL, follower, ends, now)
         event(heir, now, 'promoted')
         become(follower, heir, PENDING)
         heir.c, heir.p, heir.a, heir.t, heir.y = nil, nil, nil, nil, nil
+        heir.e, heir.k, heir.j, heir.T = nil, nil, nil, nil
         enter_queue(follower, heir, nil, now)
         save(follower, heir)
         return

@@ -9,6 +9,8 @@
 --   f<id>    who joined a lead, by number         later    ready, but behind the fresh
 --   d<hash>  a delivery: until, record            waiting  not due yet, by when
 --   u<nnnn>  CareSoft's id to record              leased   in flight, by the lease's end
+--   unknown  to be looked for, by when            comments to be told to CareSoft, by when
+--   held     of those two, leased, by its end
 --   x<hash>  records of an external id, by number bytes    what the pending weigh together
 --   s<state> records in an uncommon state         ledger   counts by source and state
 --   t<state> records in order of settling         lane     pace, gate, turn, server
@@ -17,6 +19,8 @@
 --   s state  b the one it began in (if not pending)   o source   r received   q number in `log`
 --   c later  p place in its queue (if not `r`)        w due      l lease's end
 --   f fence  a attempts                t settled
+--   e its lead was not made before     k how often it was looked for in vain
+--   j how often it was sent again      T of a merged one: 1 in the create leased last, 2 told
 --   i identities, end to end           m bit n: it brought the claim on the n-th
 --   d whom it joined                   u, v CareSoft's lead and requester
 --   x external id's hash               g digest of what it says
@@ -114,16 +118,26 @@ local function settled(id, record, now)
   call('RPUSH', P .. 't' .. record.s, id .. time(now))
 end
 
--- Takes a pending record out of whichever queue it is in.
+-- The queues of what a lane does besides making leads.
+local CHORES = { [UNKNOWN] = 'unknown', [MERGED] = 'comments' }
+
+-- Takes a record out of whichever queue it is in.
 local function leave_queue(id, record)
+  local chore = CHORES[record.s]
   if record.l then
-    call('ZREM', P .. 'leased', id)
+    call('ZREM', P .. (chore and 'held' or 'leased'), id)
   elseif record.w then
-    call('ZREM', P .. 'waiting', id)
-  else
+    call('ZREM', P .. (chore or 'waiting'), id)
+  elseif record.s == PENDING then
     call('ZREM', P .. (record.c and 'later' or 'fresh'), id)
   end
   record.l, record.w = nil, nil
+end
+
+-- Queues the chore of an unknown or a merged record.
+local function enter_chores(id, record, due)
+  record.w = due
+  call('ZADD', P .. CHORES[record.s], due, id)
 end
 
 -- Puts a pending record where it waits: `due` may be nil.
@@ -137,10 +151,12 @@ local function enter_queue(id, record, due, now)
   end
 end
 
-local function expired(id, record, now, words, reason)
+-- It may have been sent: it is looked for, from `due` on.
+local function become_unknown(id, record, reason, due)
   leave_queue(id, record)
-  event(record, now, words)
   become(id, record, UNKNOWN)
   record.a = (record.a or 0) + 1
-  record.y = reason
+  record.y, record.k, record.p = reason, nil, nil
+  record.e = record.e or record.r
+  enter_chores(id, record, due)
 end

@@ -1,25 +1,53 @@
--- ARGV: me, window, id, fence, now, outcome, its moment or number, CareSoft's requester or a reason,
--- then the event: when, words, detail. Answers 0 when it is too late to say, else 1, or 2 when a
--- lane got something to do.
-local me, window = ARGV[1], tonumber(ARGV[2])
+-- ARGV: me, window, id, fence, now, outcome, its moment or number, CareSoft's requester, a reason or a
+-- count, 1 when merged ones are told, when an unknown one is looked for, then the event: when, words,
+-- detail. Answers 0 when it is too late to say, else 1, or 2 when a lane got something to do.
+local me, window, comments = ARGV[1], tonumber(ARGV[2]), ARGV[9] == '1'
 local id, fence, now, outcome = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local record = load(id)
-if not record or record.f ~= fence then return 0 end
-if not (record.s == PENDING and record.l) then
-  if record.s == CREATED and outcome == 'created' and record.u == ARGV[7] then return 1 end
-  -- Too late for anything but that it was created: nobody has leased it since, or the fence were
-  -- another, so not even one that waits to be sent again is.
-  if outcome ~= 'created' or (record.s ~= UNKNOWN and record.s ~= PENDING) then return 0 end
+if not record then return 0 end
+
+-- Which outcomes fit a record in which state.
+local FITS = {
+  created = { [PENDING] = true, [UNKNOWN] = true },
+  dead = { [PENDING] = true, [UNKNOWN] = true },
+  retry = { [PENDING] = true, [MERGED] = true },
+  postponed = { [PENDING] = true, [UNKNOWN] = true, [MERGED] = true },
+  unknown = { [PENDING] = true },
+  look = { [UNKNOWN] = true },
+  send_again = { [UNKNOWN] = true },
+  told = { [MERGED] = true },
+}
+local holds = record.l and record.f == fence and FITS[outcome][record.s]
+if not holds then
+  if outcome ~= 'created' then return 0 end
+  if record.s == CREATED and record.f == fence and record.u == ARGV[7] then return 1 end
+  -- A lead that is there is there, whoever has looked since.
+  if record.s ~= UNKNOWN and (record.s ~= PENDING or record.l) then return 0 end
 end
 
-event(record, tonumber(ARGV[9]), ARGV[10], ARGV[11])
-if record.s == PENDING then leave_queue(id, record) end
-if outcome == 'retry' or outcome == 'postponed' then
+event(record, tonumber(ARGV[11]), ARGV[12], ARGV[13])
+leave_queue(id, record)
+if outcome == 'retry' or outcome == 'postponed' or outcome == 'look' then
   local due = tonumber(ARGV[7])
-  if outcome == 'retry' then
-    record.c, record.p, record.a = 1, due, (record.a or 0) + 1
+  if outcome == 'retry' then record.a = (record.a or 0) + 1 end
+  if outcome == 'look' then record.k = tonumber(ARGV[8]) end
+  if record.s == PENDING then
+    if outcome == 'retry' then record.c, record.p = 1, due end
+    if not record.j then record.e = nil end -- surely not sent
+    enter_queue(id, record, due, now)
+  else
+    enter_chores(id, record, math.max(due, now))
+    if due <= now then arrived = true end
   end
+elseif outcome == 'send_again' then
+  local due = tonumber(ARGV[7])
+  become(id, record, PENDING)
+  record.c, record.p, record.y, record.k, record.j = 1, due, nil, nil, (record.j or 0) + 1
   enter_queue(id, record, due, now)
+elseif outcome == 'told' then
+  record.T = 2
+elseif outcome == 'unknown' then
+  become_unknown(id, record, ARGV[8], tonumber(ARGV[10]))
 else
   record.a = (record.a or 0) + 1
   record.p = nil
@@ -30,14 +58,12 @@ else
     record.u = ARGV[7]
     record.v = ARGV[8] ~= '' and ARGV[8] or nil
     call('HSET', P .. 'u' .. record.u:sub(-4), record.u, id)
-  elseif outcome == 'unknown' then
-    become(id, record, UNKNOWN)
-    record.y = ARGV[8]
+    follow_up(id, record, now, comments)
   else
     become(id, record, DEAD)
     settled(id, record, now)
     record.y = ARGV[8]
-    bury(id, record, now, window)
+    bury(id, record, now, window, comments)
   end
 end
 save(id, record)

@@ -15,6 +15,7 @@ end
 
 local function remove(id, record)
   call('DEL', P .. 'r' .. id)
+  leave_queue(id, record)
   for _, hash in ipairs(hashes_of(record)) do drop(hash, id, now) end
   if record.d then call('ZREM', P .. 'f' .. record.d, id) end
   if record.u then call('HDEL', P .. 'u' .. record.u:sub(-4), record.u) end

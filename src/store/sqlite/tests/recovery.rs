@@ -1,5 +1,7 @@
 //! What a store knows after a crash, and what it has forgotten for good.
 
+use std::time::Duration;
+
 use super::*;
 use crate::lead::State;
 use crate::store::Match;

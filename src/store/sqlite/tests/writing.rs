@@ -155,6 +155,10 @@ async fn statements_keep_to_their_indexes() {
         let steps = plan(sql.replace("?1", "'main'")).await;
         assert!(steps.contains("COVERING INDEX"), "{steps}");
     }
+    for sql in list::CHORES {
+        let steps = plan(sql.replace("?1", "'main'").replace("?2", "2")).await;
+        assert!(steps.contains("COVERING INDEX"), "{steps}");
+    }
     let list = async |states: Vec<State>| {
         let mut conditions = list::Conditions::default();
         conditions.states(&Query { states, ..Query::default() });
