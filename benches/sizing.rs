@@ -14,7 +14,7 @@ use leadgate::lead::{
     Attribution, DestinationId, Event, Identity, Lead, Phone, SubmissionId, Timestamp, Upstream,
 };
 use leadgate::store::redis::Redis;
-use leadgate::store::{Admission, Content, Options, Outcome, Retention, Store, Terms};
+use leadgate::store::{Admission, Content, Options, Outcome, Retention, Store, Wanted};
 use servers::Redis as Server;
 
 const PEOPLE: u32 = 100_000;
@@ -60,8 +60,9 @@ async fn measure() {
     loop {
         now += 1;
         let term = Duration::from_secs(60);
-        let terms = Terms { create: term, other: term };
-        let leased = store.lease(&lane, BATCH as usize, at(now), terms).await.unwrap();
+        let max = BATCH as usize;
+        let wanted = Wanted { max, chores: max, create_term: term, chore_term: term };
+        let leased = store.lease(&lane, wanted, at(now)).await.unwrap();
         if leased.work.is_empty() {
             break;
         }

@@ -15,7 +15,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::caresoft::Client;
 use crate::config::{Config, Destination, OnDuplicate, StoreUrl};
 use crate::console::Console;
-use crate::delivery::{Composer, Lane};
+use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
 use crate::intake::source::{Source, SourceError};
 use crate::lead::{Clock, DestinationId};
@@ -275,12 +275,12 @@ fn lanes(
     clock: &Clock,
 ) -> Result<Vec<Arc<Lane>>, StartError> {
     let lane = |(id, destination): (&DestinationId, &Destination)| {
-        let (client, composer) = sender(config, id, destination)
+        let (hosts, composer) = sender(config, id, destination)
             .map_err(|error| StartError::Destination(id.clone(), error))?;
         Ok(Arc::new(Lane::new(
             id.clone(),
             destination,
-            client,
+            hosts,
             composer,
             Arc::clone(store),
             Arc::clone(metrics),
@@ -295,12 +295,14 @@ fn sender(
     config: &Config,
     id: &DestinationId,
     destination: &Destination,
-) -> Result<(Client, Composer), String> {
+) -> Result<(Hosts, Composer), String> {
     let client = Client::new(destination).map_err(|error| error.to_string())?;
+    let standby = client.standby(destination).map_err(|error| error.to_string())?;
+    let hosts = Hosts::new(client, standby, destination.breaker.probe_every);
     let sources = config.sources.iter().filter(|(_, source)| source.destination == *id);
     let composer = Composer::new(destination, sources, config.phone.output)
         .map_err(|error| error.to_string())?;
-    Ok((client, composer))
+    Ok((hosts, composer))
 }
 
 /// A listener at work, and the task that drives it.

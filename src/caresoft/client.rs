@@ -40,7 +40,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The root is no http or https address.
-    #[error("base_url must be an http:// or https:// address")]
+    #[error("base_url and fallback_url must be http:// or https:// addresses")]
     BaseUrl,
     /// The domain cannot be a path segment.
     #[error("domain must not be empty, \".\" or \"..\"")]
@@ -88,12 +88,7 @@ impl fmt::Debug for Client {
 impl Client {
     /// A client for `destination`'s `base_url`. Opens no connection yet.
     pub fn new(destination: &Destination) -> Result<Self, ClientError> {
-        let mut base = destination.base_url.clone();
-        if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
-            return Err(ClientError::BaseUrl);
-        }
-        base.set_query(None);
-        base.set_fragment(None);
+        let base = root(&destination.base_url)?;
         if matches!(destination.domain.as_str(), "" | "." | "..") {
             return Err(ClientError::Domain);
         }
@@ -103,6 +98,12 @@ impl Client {
             domain: destination.domain.as_str().into(),
             token: destination.token.clone(),
         })
+    }
+
+    /// The same account on `destination`'s `fallback_url`, where it has one.
+    pub fn standby(&self, destination: &Destination) -> Result<Option<Self>, ClientError> {
+        let base = destination.fallback_url.as_ref().map(root).transpose()?;
+        Ok(base.map(|base| Self { base, ..self.clone() }))
     }
 
     /// `POST lead`: makes a lead. CareSoft makes another one for every such request.
@@ -252,6 +253,17 @@ impl Client {
         }
         url
     }
+}
+
+/// An address that paths can be put behind.
+fn root(url: &Url) -> Result<Url, ClientError> {
+    let mut base = url.clone();
+    if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
+        return Err(ClientError::BaseUrl);
+    }
+    base.set_query(None);
+    base.set_fragment(None);
+    Ok(base)
 }
 
 /// A request before it is sent.

@@ -1,5 +1,7 @@
 //! What is sent for a lead: the destination's settings, its source's on top, templates filled.
 
+mod joined;
+
 use std::collections::{BTreeMap, HashMap};
 
 use minijinja::value::Serde;
@@ -9,9 +11,11 @@ use crate::caresoft::{CustomFieldValue, NewLead, cut};
 use crate::config::{
     CustomField, Destination, FieldValue, LeadSettings, Marker, PhoneOutput, Source,
 };
-use crate::lead::{Lead, SourceId, SubmissionId};
+use crate::lead::{Lead, Phone, SourceId, SubmissionId, Timestamp};
 use crate::normalise::phone;
-use crate::store::Work;
+use crate::store::{Joined, Task, Work};
+
+use super::reconcile::Sought;
 
 /// CareSoft docs, "Tạo mới Lead": the lengths of `subject` and `comment`, in characters.
 const SUBJECT_MAX: usize = 250;
@@ -79,9 +83,9 @@ impl Composer {
     pub fn compose(&self, work: &Work) -> NewLead {
         let lead = &work.lead;
         let settings = self.settings.get(&work.source).unwrap_or(&self.fallback);
-        let phone = lead.phone.as_ref().map(|number| phone::output(number, self.phone_output));
+        let phone = lead.phone.as_ref().map(|phone| self.sent_phone(phone));
         let fields = FormFields::new(lead);
-        let values = self.values(work, phone.as_deref(), &fields);
+        let values = Self::values(&Voice::of_work(work), phone.as_deref(), &fields);
         let render = |template: &Option<String>, otherwise: &str| {
             template.as_deref().and_then(|text| self.render(text, &values)).or_else(|| {
                 if otherwise.is_empty() { None } else { self.render(otherwise, &values) }
@@ -91,6 +95,10 @@ impl Composer {
         let comment = render(&settings.comment, COMMENT);
         let comment = comment.or_else(|| lead.message.clone()).unwrap_or_default();
         let comment = with_oversize(comment.trim(), lead, phone.as_deref());
+        let comment = match &work.task {
+            Task::Create { joined } => self.with_joined(comment, lead, joined),
+            Task::Look(_) | Task::Comment { .. } => comment,
+        };
         let (subject, comment) = self.mark(work.lease.id, &one_line(&subject), &comment);
         let custom = settings.custom_fields.iter().flatten();
         NewLead {
@@ -112,13 +120,33 @@ impl Composer {
         }
     }
 
+    /// What there would be upstream of a lead that may have been made.
+    pub fn sought(&self, work: &Work, since: Timestamp) -> Sought {
+        let sent = self.compose(work);
+        Sought {
+            id: work.lease.id,
+            phone: sent.phone.clone().filter(|_| !sent.oversize().contains(&"phone")),
+            has_email: sent.email.is_some(),
+            subject: sent.subject,
+            service_id: sent.service_id,
+            assignee_id: sent.assignee_id,
+            marker: self.marker,
+            since,
+        }
+    }
+
+    /// A phone as it is sent.
+    fn sent_phone(&self, phone: &Phone) -> String {
+        phone::output(phone, self.phone_output)
+    }
+
     /// What a template may speak of.
-    fn values(&self, work: &Work, phone: Option<&str>, fields: &FormFields) -> Value {
-        let lead = &work.lead;
+    fn values(voice: &Voice<'_>, phone: Option<&str>, fields: &FormFields) -> Value {
+        let lead = voice.lead;
         context! {
-            id => work.lease.id.to_string(),
-            source => work.source.as_str(),
-            received_at => work.received_at.to_string(),
+            id => voice.id.to_string(),
+            source => voice.source.as_str(),
+            received_at => voice.received_at.to_string(),
             name => lead.name.as_deref(),
             phone => phone,
             email => lead.email.as_deref(),
@@ -183,6 +211,26 @@ impl Composer {
                 None
             }
         }
+    }
+}
+
+/// One submission, as templates speak of it.
+struct Voice<'a> {
+    id: SubmissionId,
+    source: &'a SourceId,
+    received_at: Timestamp,
+    lead: &'a Lead,
+}
+
+impl<'a> Voice<'a> {
+    fn of_work(work: &'a Work) -> Self {
+        let Work { lease, source, received_at, lead, .. } = work;
+        Self { id: lease.id, source, received_at: *received_at, lead }
+    }
+
+    fn of_joined(joined: &'a Joined) -> Self {
+        let Joined { id, source, received_at, lead } = joined;
+        Self { id: *id, source, received_at: *received_at, lead }
     }
 }
 

@@ -2,11 +2,14 @@
 
 mod compose;
 mod gate;
+mod hosts;
 mod lane;
 mod pace;
+mod reconcile;
 mod retry;
 mod verdict;
 
 pub use compose::Composer;
 pub use gate::LANE_STATES;
+pub use hosts::Hosts;
 pub use lane::Lane;

@@ -16,11 +16,15 @@ const SPACING: f64 = 1.02;
 /// early is given one that is due in a moment, whoever asks late has lost one.
 const ASKING: f64 = 0.95;
 
+/// While leads wait to be made, the further requests of chores have every so many-th place.
+const CHORES: u32 = 4;
+
 /// One lane's pace. The store gives the places away, over all replicas; what stands in front of
 /// it here keeps this replica from asking for what it could not use yet.
 pub struct Pacer {
     rule: PaceRule,
     asking: DefaultDirectRateLimiter,
+    chores: DefaultDirectRateLimiter,
 }
 
 impl Pacer {
@@ -29,12 +33,19 @@ impl Pacer {
         let rule = rule(pace);
         let often = Quota::with_period(rule.between.mul_f64(ASKING));
         let asking = RateLimiter::direct(often.unwrap_or(Quota::per_second(pace.per_second)));
-        Self { rule, asking }
+        let seldom = Quota::with_period(rule.between * CHORES);
+        let chores = RateLimiter::direct(seldom.unwrap_or(Quota::per_second(pace.per_second)));
+        Self { rule, asking, chores }
     }
 
     /// What the store goes by.
     pub fn rule(&self) -> &PaceRule {
         &self.rule
+    }
+
+    /// Waits until a chore may ask for a place for one more request, while leads wait to be made.
+    pub async fn time_for_a_chore(&self) {
+        self.chores.until_ready().await;
     }
 
     /// Waits until it is time to ask for a place. Never long: at most as long as the rate puts

@@ -28,8 +28,8 @@ pub use self::ledger::{Ledger, SourceLedger};
 pub use self::pace::{HourRule, PLACE_AHEAD_MAX, PaceRule, Paced, SharedGate};
 pub use self::query::{Cursor, Match, Page, Query};
 pub use self::work::{
-    JOINED_MAX, Joined, LOOK_AFTER, Lease, Leased, Outcome, Replayed, Settled, Task, Terms, Unsure,
-    Work,
+    JOINED_MAX, Joined, LOOK_AFTER, Lease, Leased, Outcome, Replayed, Settled, Task, Unsure,
+    Wanted, Work,
 };
 use crate::lead::{
     DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId, Timestamp,
@@ -178,16 +178,15 @@ pub trait Store: Send + Sync + 'static {
     /// the other one is linked to the same lead, with that lead's window.
     async fn admit(&self, batch: Vec<Admission>) -> Result<Vec<Verdict>, StoreError>;
 
-    /// Leases up to `max` due records of a lane until `now` and the term of the task: fresh ones
-    /// before all others, except that those get one place in four while both wait. The others are
+    /// Leases due records of a lane until `now` and the term of the task: fresh ones before all
+    /// others, except that those get one place in four while both wait. The others are
     /// three classes that take turns: later ones (retries and replays), unknown ones to be looked
     /// for, merged ones to be added to the lead that they joined.
     async fn lease(
         &self,
         lane: &DestinationId,
-        max: usize,
+        wanted: Wanted,
         now: Timestamp,
-        terms: Terms,
     ) -> Result<Leased, StoreError>;
 
     /// Writes down how work ended, with `event` added to the history; refused when the fence is

@@ -25,7 +25,8 @@ use super::redis::Redis;
 use super::sqlite::Sqlite;
 use super::{
     Admission, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page,
-    Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Terms, Verdict,
+    Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Verdict,
+    Wanted,
 };
 use crate::lead::{DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
 
@@ -234,11 +235,10 @@ impl Store for Spooled {
     async fn lease(
         &self,
         lane: &DestinationId,
-        max: usize,
+        wanted: Wanted,
         now: Timestamp,
-        terms: Terms,
     ) -> Result<Leased, StoreError> {
-        self.shared.redis.lease(lane, max, now, terms).await
+        self.shared.redis.lease(lane, wanted, now).await
     }
 
     async fn settle(

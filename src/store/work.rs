@@ -25,13 +25,17 @@ pub struct Lease {
     pub deadline: Timestamp,
 }
 
-/// How long leases last.
+/// What a lane asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Terms {
-    /// To make a lead: one request.
-    pub create: Duration,
-    /// For anything else: several requests. Nothing is lost when it ends.
-    pub other: Duration,
+pub struct Wanted {
+    /// At most so many records.
+    pub max: usize,
+    /// At most so many of them to be looked for or to be told: these take several requests each.
+    pub chores: usize,
+    /// How long the lease of a create lasts: one request.
+    pub create_term: Duration,
+    /// How long that of a chore lasts. Nothing is lost when it ends.
+    pub chore_term: Duration,
 }
 
 /// A leased record with what a worker needs to work on it.
@@ -112,6 +116,7 @@ pub struct Leased {
     /// At most as many as were asked for; fresh ones first.
     pub work: Vec<Work>,
     /// When the next record of the lane is due, where `work` is short of what was asked for.
+    /// Chores count where any were asked for.
     pub next_due: Option<Timestamp>,
 }
 

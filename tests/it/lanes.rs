@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use leadgate::caresoft::Client;
 use leadgate::config::{Config, Destination, StoreUrl};
-use leadgate::delivery::{Composer, Lane};
+use leadgate::delivery::{Composer, Hosts, Lane};
 use leadgate::lead::{Clock, DestinationId, Identity, Lead, State, SubmissionId};
 use leadgate::sandbox::{Fault, FaultKind, LogEntry, Options, Route};
 use leadgate::store::redis::Redis;
@@ -131,11 +131,11 @@ impl Fleet {
 
 fn lane(config: &Config, store: &Arc<dyn Store>) -> Arc<Lane> {
     let (id, destination) = config.destinations.iter().next().unwrap();
-    let client = Client::new(destination).unwrap();
+    let hosts = Hosts::new(Client::new(destination).unwrap(), None, Duration::from_secs(15));
     let composer = Composer::new(destination, &config.sources, config.phone.output).unwrap();
     let (store, metrics) = (Arc::clone(store), Arc::new(Metrics::default()));
     let clock = Clock::system();
-    Arc::new(Lane::new(id.clone(), destination, client, composer, store, metrics, clock))
+    Arc::new(Lane::new(id.clone(), destination, hosts, composer, store, metrics, clock))
 }
 
 fn at_the_rate(destination: &mut Destination, per_second: u32) {

@@ -27,6 +27,8 @@ pub enum Signal {
     Misconfigured,
     /// Not reached, or no sense in its answer.
     Failing,
+    /// No sense in its answer to a question: keeps a closed gate closed, and closes none.
+    Doubtful,
     /// It was not asked.
     Unasked,
 }
@@ -181,7 +183,10 @@ impl State {
             Signal::Failing if self.closed.is_some() || failures >= rules.breaker.failures => {
                 self.close(now.plus(rules.breaker.probe_every), Cause::Failing)
             }
-            Signal::Failing => self.clone(),
+            Signal::Doubtful if self.closed.is_some() => {
+                self.close(now.plus(rules.breaker.probe_every), Cause::Failing)
+            }
+            Signal::Failing | Signal::Doubtful => self.clone(),
             Signal::Unasked => self.unprobed(),
         }
     }

@@ -1,6 +1,11 @@
-//! One lane per destination: lease → pace → send → classify → settle.
+//! One lane per destination: lease → pace → send → classify → settle. What it does about a record
+//! is in `tasks.rs`.
 
+mod asking;
+mod comment;
+mod look;
 mod sending;
+mod tasks;
 #[cfg(test)]
 mod tests;
 
@@ -8,22 +13,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
 use super::compose::Composer;
 use super::gate::{Gate, LANE_STATES, Permission, Rules, Turn};
+use super::hosts::Hosts;
 use super::pace::Pacer;
-use crate::caresoft::Client;
+use super::retry;
 use crate::config::{Destination, Retry};
 use crate::lead::{Clock, DestinationId, Timestamp};
-use crate::store::{PLACE_AHEAD_MAX, Store, StoreError, Terms};
+use crate::store::{PLACE_AHEAD_MAX, Store, StoreError, Task, Wanted, Work};
 use crate::telemetry::Metrics;
 
 /// A lease outlives the longest attempt by this much: the time to write down how it ended. So
 /// does the right to probe, which begins just before its request goes out.
 const LEASE_MARGIN: Duration = Duration::from_secs(10);
+
+/// So many records are looked for or told at once.
+const CHORES_MAX: usize = 4;
+
+/// A look may take some twenty requests, which are done in some seconds when CareSoft is well.
+const CHORE_TERM_MIN: Duration = Duration::from_secs(120);
 
 /// A fast lane leases this part of a second's worth at once, since each lease costs a commit; at
 /// CareSoft's rates it leases one by one, and a fresh lead waits behind none.
@@ -40,14 +52,20 @@ const LOOK_GAP: Duration = Duration::from_millis(50);
 pub struct Lane {
     id: DestinationId,
     store: Arc<dyn Store>,
-    client: Client,
+    hosts: Hosts,
     composer: Composer,
+    comment_author_id: Option<u64>,
     gate: Gate,
     shown: Mutex<Shown>,
     pacer: Pacer,
     retry: Retry,
     batch: usize,
     slots: Arc<Semaphore>,
+    /// Chores take several requests each, and slots all the while.
+    chore_slots: Arc<Semaphore>,
+    chore_done: Notify,
+    /// Whether leads wait to be made.
+    busy: AtomicBool,
     timeout: Duration,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -66,7 +84,7 @@ impl Lane {
     pub fn new(
         id: DestinationId,
         destination: &Destination,
-        client: Client,
+        hosts: Hosts,
         composer: Composer,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
@@ -83,13 +101,19 @@ impl Lane {
             gate: Gate::new(id.clone(), Arc::clone(&store), rules),
             id,
             store,
-            client,
+            hosts,
             composer,
+            comment_author_id: destination.comment_author_id,
             shown: Mutex::new(Shown { metric: "open", told: "open" }),
             pacer: Pacer::new(destination.rate),
             retry: destination.retry,
             batch: usize::try_from(batch).unwrap_or(1),
             slots: Arc::new(Semaphore::new(destination.max_in_flight)),
+            chore_slots: Arc::new(Semaphore::new(
+                CHORES_MAX.min(destination.max_in_flight / 2).max(1),
+            )),
+            chore_done: Notify::new(),
+            busy: AtomicBool::new(false),
             timeout: destination.timeout,
             metrics,
             clock,
@@ -121,16 +145,25 @@ impl Lane {
                 self.note(ended);
             }
             arrivals.mark_unchanged(); // before the lease looks: nothing arrives unnoticed
-            let (now, term) = (self.clock.now(), self.timeout + LEASE_MARGIN);
-            let terms = Terms { create: term, other: term };
-            match self.store.lease(&self.id, slots.len(), now, terms).await {
+            let wanted = Wanted {
+                max: slots.len(),
+                chores: self.chore_slots.available_permits().min(slots.len()),
+                create_term: self.timeout + LEASE_MARGIN,
+                chore_term: CHORE_TERM_MIN.max(self.timeout * 4) + LEASE_MARGIN,
+            };
+            match self.store.lease(&self.id, wanted, self.clock.now()).await {
                 Ok(leased) if leased.work.is_empty() => {
                     self.in_trouble.store(false, Ordering::Relaxed);
+                    self.busy.store(false, Ordering::Relaxed);
                     drop(slots);
                     self.idle(leased.next_due, &mut arrivals, &mut stop).await;
                 }
                 Ok(leased) => {
                     self.in_trouble.store(false, Ordering::Relaxed);
+                    let is_create = |work: &Work| matches!(work.task, Task::Create { .. });
+                    if leased.work.iter().any(is_create) {
+                        self.busy.store(true, Ordering::Relaxed);
+                    }
                     let begun = leased.work.into_iter().zip(slots);
                     let begun = self.begin(begun, turn, alone, &mut sending, &mut stop).await;
                     if let Err(wait) = begun {
@@ -172,6 +205,21 @@ impl Lane {
             is_told = synced.is_err(); // once, not each second while the store is away
             self.sleep(LOOK_GAP, &mut stop).await;
         }
+    }
+
+    /// A slot for a chore; the lane leases no more chores than it has of these.
+    fn chore_slot(&self, task: &Task) -> Option<OwnedSemaphorePermit> {
+        match task {
+            Task::Create { .. } => None,
+            Task::Look(_) | Task::Comment { .. } => {
+                Arc::clone(&self.chore_slots).try_acquire_owned().ok()
+            }
+        }
+    }
+
+    /// Whether leads wait to be made.
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed)
     }
 
     /// Waits for slots and for the gate. `None` when the lane is to stop.
@@ -289,6 +337,7 @@ impl Lane {
             biased;
             () = stopped(stop) => {}
             _ = arrivals.changed() => {}
+            () = self.chore_done.notified() => {}
             () = due => {}
             () = sleep(IDLE_POLL) => {}
         }

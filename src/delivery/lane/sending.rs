@@ -8,15 +8,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::gate::Turn;
-use super::super::retry;
-use super::super::verdict::judge;
 use super::{IDLE_POLL, Lane, stopped};
-use crate::caresoft::NewLead;
 use crate::lead::Event;
 use crate::store::{Outcome, Paced, Settled, Work};
 
 /// Added to a lane's pause, so that lanes that were stopped together do not resume together.
-const JITTER_MAX: Duration = Duration::from_millis(250);
+pub(super) const JITTER_MAX: Duration = Duration::from_millis(250);
 
 /// A lane turns to its next record this long before the one at hand goes out, or one step of the
 /// pace, if that is less: a lease that takes a moment loses no place. More at once would wait
@@ -43,7 +40,7 @@ const SHARE_TRIES: u32 = 5;
 const SHARE_AGAIN: Duration = Duration::from_millis(250);
 
 /// Where a record stands in the pace.
-enum Place {
+pub(super) enum Place {
     /// It goes out then.
     At(Instant),
     /// The gate is not the one that let it through.
@@ -68,8 +65,8 @@ impl Lane {
     ) -> Result<(), Duration> {
         let mut later = None;
         for (work, slot) in work {
-            // Made beforehand, so that nothing stands between the place and the send.
-            let request = self.composer.compose(&work);
+            let chore_slot = self.chore_slot(&work.task);
+            let Some(prepared) = self.prepare(&work).await else { continue };
             let place = match later {
                 Some(wait) => Place::Later(wait),
                 None => self.place(turn, stop).await,
@@ -100,16 +97,20 @@ impl Lane {
                 if *stop.borrow() || !lane.gate.holds(turn) || lane.is_late(&work) {
                     lane.hand_back(&work).await;
                 } else {
-                    lane.send(&work, &request, turn).await;
+                    lane.carry_out(&work, prepared, turn, stop).await;
                 }
                 drop(slot);
+                if chore_slot.is_some() {
+                    drop(chore_slot);
+                    lane.chore_done.notify_one();
+                }
             });
         }
         later.map_or(Ok(()), Err)
     }
 
     /// Takes the next place in the pace, over all replicas.
-    async fn place(&self, turn: Turn, stop: &watch::Receiver<bool>) -> Place {
+    pub(super) async fn place(&self, turn: Turn, stop: &watch::Receiver<bool>) -> Place {
         self.pacer.time_to_ask().await;
         for _ in 0..PLACE_TRIES {
             let Some(version) = self.gate.version_of(turn).filter(|_| !*stop.borrow()) else {
@@ -160,7 +161,7 @@ impl Lane {
 
     /// Whether a request that went out now could outlast the lease: somebody else would take its
     /// record for one that may have been sent, and might look, and replay it, before it is.
-    fn is_late(&self, work: &Work) -> bool {
+    pub(super) fn is_late(&self, work: &Work) -> bool {
         self.clock.now().plus(self.timeout) > work.lease.deadline
     }
 
@@ -169,30 +170,6 @@ impl Lane {
         let now = self.clock.now();
         let event = Event::plain(now, "handed_back");
         self.settle(work, Outcome::Postponed { due: now }, event).await;
-    }
-
-    async fn send(&self, work: &Work, request: &NewLead, turn: Turn) {
-        let began = self.clock.now();
-        let exchange = self.client.create_lead(request).await;
-        let now = self.clock.now();
-        let verdict = judge(&exchange.result, work, &self.retry, now);
-        let call = exchange.call.as_str();
-        self.metrics.upstream(&self.id, call, verdict.word, exchange.elapsed);
-        self.gate.leave(turn, verdict.signal, now, retry::jitter(JITTER_MAX));
-        self.show();
-        let event = Event {
-            outcome: Some(verdict.outcome.word().to_owned()),
-            status: exchange.status,
-            ms: u64::try_from(exchange.elapsed.as_millis()).ok(),
-            detail: verdict.detail,
-            ..Event::plain(began, "attempt")
-        };
-        let created = matches!(verdict.outcome, Outcome::Created(_));
-        let settling = self.settle(work, verdict.outcome, event);
-        let (settled, ()) = tokio::join!(settling, self.share());
-        if settled == Some(Settled::Done) && created {
-            self.metrics.created(&work.source, now.since(work.received_at));
-        }
     }
 
     /// Tells the other replicas what an answer has said about the gate.

@@ -7,17 +7,18 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::*;
+use crate::caresoft::Client;
 use crate::config;
 use crate::lead::{Event, Identity, Lead, Record, State, SubmissionId, Upstream};
 use crate::store::sqlite::Sqlite;
 use crate::store::{
     Admission, Content, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced,
-    Page, Query, Replayed, Retention, Settled, SharedGate, Terms, Verdict, Work,
+    Page, Query, Replayed, Retention, Settled, SharedGate, Verdict, Work,
 };
 
 const LEASED_AT: Timestamp = Timestamp::from_millis(1_795_425_302_000);
 const TERM: Duration = Duration::from_secs(25);
-const TERMS: Terms = Terms { create: TERM, other: TERM };
+const WANTED: Wanted = Wanted { max: 1, chores: 1, create_term: TERM, chore_term: TERM };
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A store that nothing is written down in until a moment.
@@ -46,11 +47,10 @@ impl Store for AwayUntil {
     async fn lease(
         &self,
         lane: &DestinationId,
-        max: usize,
+        wanted: Wanted,
         now: Timestamp,
-        terms: Terms,
     ) -> Result<Leased, StoreError> {
-        self.1.lease(lane, max, now, terms).await
+        self.1.lease(lane, wanted, now).await
     }
 
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
@@ -137,6 +137,7 @@ async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
     let parsed = config::parse(text, "test.toml", &config::MapEnvironment::default(), &[]);
     let destination = parsed.unwrap().config.destinations.pop_first().unwrap().1;
     let client = Client::new(&destination).unwrap();
+    let hosts = Hosts::new(client, None, MINUTE);
     let sources = BTreeMap::new();
     let composer = Composer::new(&destination, &sources, config::PhoneOutput::E164).unwrap();
     let began = Instant::now();
@@ -144,7 +145,7 @@ async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
     let id: DestinationId = "main".parse().unwrap();
     let metrics = Arc::default();
     let lane =
-        Lane::new(id.clone(), &destination, client, composer, Arc::clone(&store), metrics, clock);
+        Lane::new(id.clone(), &destination, hosts, composer, Arc::clone(&store), metrics, clock);
 
     let phone: crate::lead::Phone = "+84900000001".parse().unwrap();
     let admission = Admission {
@@ -160,7 +161,7 @@ async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
         },
     };
     store.admit(vec![admission]).await.unwrap();
-    let work = store.lease(&id, 1, LEASED_AT, TERMS).await.unwrap().work.remove(0);
+    let work = store.lease(&id, WANTED, LEASED_AT).await.unwrap().work.remove(0);
     (lane, work, folder)
 }
 

@@ -57,7 +57,7 @@ pub(crate) async fn unknown_is_leased_to_be_looked_for(store: &dyn Store) {
     assert_eq!((found.settled_at, found.reason.as_deref()), (None, Some("timed out")));
     form().phone(11).at(at(3)).merged(store, id).await; // it may be a lead
 
-    let early = store.lease(&lane(), 5, at(11), TERMS).await.unwrap();
+    let early = store.lease(&lane(), up_to(5), at(11)).await.unwrap();
     assert!(early.work.is_empty());
     assert_eq!(early.next_due, Some(looked_at(2)));
     let work = lease_one(store, id, looked_at(2)).await;
@@ -246,7 +246,7 @@ pub(crate) async fn a_comment_is_tried_again(store: &dyn Store) {
     let later = form().phone(11).says("again").at(at(3)).merged(store, lead).await;
     let work = lease_one(store, later, at(4)).await;
     assert_eq!(settle(store, &work, at(5), Outcome::Retry { due: at(60) }).await, Settled::Done);
-    let waits = store.lease(&lane(), 5, at(59), TERMS).await.unwrap();
+    let waits = store.lease(&lane(), up_to(5), at(59)).await.unwrap();
     assert_eq!((waits.work.len(), waits.next_due), (0, Some(at(60))));
     let work = lease_one(store, later, at(60)).await;
     assert_eq!(work.attempts, 1);
@@ -349,4 +349,26 @@ pub(crate) async fn depth_counts_chores(store: &dyn Store) {
         settle(store, &work, at(21), outcome).await;
     }
     assert_eq!(store.depth(&lane()).await.unwrap(), nobody_else());
+}
+
+/// A lane has hands for so many chores: the others wait, and wake nobody meanwhile.
+pub(crate) async fn no_more_chores_than_wanted(store: &dyn Store) {
+    let lead = created_lead(store).await;
+    for number in 0..4 {
+        form().phone(11).says(&format!("{number}")).at(at(3)).merged(store, lead).await;
+    }
+    let fresh = form().phone(12).at(at(4)).accepted(store).await;
+    let leased = |chores| {
+        let wanted = Wanted { chores, ..up_to(10) };
+        async move { store.lease(&lane(), wanted, at(5)).await.unwrap() }
+    };
+    let some = leased(1).await;
+    let (creates, comments): (Vec<_>, Vec<_>) =
+        some.work.iter().partition(|work| matches!(work.task, Task::Create { .. }));
+    assert_eq!((creates.len(), comments.len()), (1, 1));
+    assert_eq!(creates[0].lease.id, fresh);
+    assert_eq!(some.next_due, Some(at(3)), "more of them are due");
+    let none = leased(0).await;
+    assert_eq!((none.work.len(), none.next_due), (0, None));
+    assert_eq!(leased(5).await.work.len(), 3);
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use self::form::{Form, at, email, form, phone};
-use super::{Options, Outcome, Query, Retention, Settled, Store, Task, Terms, Work};
+use super::{Options, Outcome, Query, Retention, Settled, Store, Task, Wanted, Work};
 use crate::lead::{DestinationId, Event, Record, State, SubmissionId, Timestamp, Upstream};
 
 /// What the suite expects a store to be opened with.
@@ -43,7 +43,11 @@ pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
 pub(crate) const TERM: Duration = Duration::from_secs(30);
 /// And for anything else than a create.
 pub(crate) const OTHER_TERM: Duration = Duration::from_secs(60);
-pub(crate) const TERMS: Terms = Terms { create: TERM, other: OTHER_TERM };
+
+/// Up to `max`, whatever they are.
+pub(crate) const fn up_to(max: usize) -> Wanted {
+    Wanted { max, chores: max, create_term: TERM, chore_term: OTHER_TERM }
+}
 
 /// A store under test, and whatever must live as long as it does.
 pub(crate) struct Bed {
@@ -94,7 +98,7 @@ macro_rules! conformance {
                 what_says_the_same_is_not_told, a_comment_is_tried_again,
                 a_comment_on_a_lead_that_is_gone_is_given_up,
                 a_replay_that_joins_a_created_lead_is_told, the_forgotten_have_no_chores,
-                invariant_7_chores_take_turns_behind_the_fresh, depth_counts_chores;
+                invariant_7_chores_take_turns_behind_the_fresh, depth_counts_chores, no_more_chores_than_wanted;
             afterlife: dead_releases_its_claims, dead_releases_what_others_brought_it,
                 a_different_follower_of_the_dead_is_promoted,
                 an_equal_follower_of_the_dead_is_not_promoted,
@@ -131,7 +135,7 @@ pub(crate) fn lane() -> DestinationId {
 
 /// Leases up to `max` of the suite's lane.
 pub(crate) async fn lease(store: &dyn Store, max: usize, now: Timestamp) -> Vec<Work> {
-    store.lease(&lane(), max, now, TERMS).await.unwrap().work
+    store.lease(&lane(), up_to(max), now).await.unwrap().work
 }
 
 /// Leases one, which must be `id`.

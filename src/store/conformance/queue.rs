@@ -23,7 +23,7 @@ pub(crate) async fn invariant_7_fresh_ones_come_first_and_in_order(store: &dyn S
     let retried = lease_one(store, waiting[0], at(5)).await;
     settle(store, &retried, at(5), Outcome::Retry { due: at(5) }).await;
 
-    let leased = store.lease(&lane(), 10, at(6), TERMS).await.unwrap();
+    let leased = store.lease(&lane(), up_to(10), at(6)).await.unwrap();
     assert_eq!(ids(&leased.work), [waiting[1], waiting[2], waiting[0]]);
     assert_eq!(leased.next_due, None);
     let work = &leased.work[0];
@@ -61,7 +61,7 @@ pub(crate) async fn a_retry_waits_until_it_is_due(store: &dyn Store) {
     settle(store, &work, at(2), Outcome::Retry { due: at(60) }).await;
     assert_eq!(record(store, id).await.phase, Some(Phase::Waiting));
 
-    let early = store.lease(&lane(), 1, at(59), TERMS).await.unwrap();
+    let early = store.lease(&lane(), up_to(1), at(59)).await.unwrap();
     assert!(early.work.is_empty());
     assert_eq!(early.next_due, Some(at(60)));
     lease_one(store, id, at(60)).await;
@@ -187,7 +187,7 @@ pub(crate) async fn a_lane_leases_its_own_only(store: &dyn Store) {
     let other = form().phone(11).destination("other").accepted(store).await;
     assert!(lease(store, 10, at(1)).await.is_empty());
     let lane = "other".parse().unwrap();
-    let leased = store.lease(&lane, 10, at(1), TERMS).await.unwrap();
+    let leased = store.lease(&lane, up_to(10), at(1)).await.unwrap();
     assert_eq!(ids(&leased.work), [other]);
 }
 

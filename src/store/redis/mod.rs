@@ -37,7 +37,7 @@ use self::server::{Durability, Unfit};
 use super::payload::Vault;
 use super::{
     Admission, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page,
-    Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Terms, Verdict,
+    Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict, Wanted,
 };
 use crate::config::RedisUrl;
 use crate::lead::{Clock, DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
@@ -283,11 +283,10 @@ impl Store for Redis {
     async fn lease(
         &self,
         lane: &DestinationId,
-        max: usize,
+        wanted: Wanted,
         now: Timestamp,
-        terms: Terms,
     ) -> Result<Leased, StoreError> {
-        queue::lease(&self.inner, lane, max, now, terms).await
+        queue::lease(&self.inner, lane, wanted, now).await
     }
 
     async fn settle(

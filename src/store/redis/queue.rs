@@ -15,7 +15,7 @@ use crate::store::code::{code, of_code};
 use crate::store::payload::{Payload, Vault};
 use crate::store::{
     Joined, LOOK_AFTER, Lease, Leased, Outcome, Replayed, Retention, Settled, StoreError, Task,
-    Terms, Unsure, Work,
+    Unsure, Wanted, Work,
 };
 
 /// The most that one call leases, sweeps or expires: some milliseconds of Redis's time.
@@ -58,9 +58,8 @@ impl Calls {
 pub(super) async fn lease(
     inner: &Inner,
     lane: &DestinationId,
-    max: usize,
+    wanted: Wanted,
     now: Timestamp,
-    terms: Terms,
 ) -> Result<Leased, StoreError> {
     let vault = inner.vault().await?;
     let (number, is_again) = inner.with_calls(lane, |calls| {
@@ -74,12 +73,13 @@ pub(super) async fn lease(
         .call(lane)
         .arg(inner.me.as_str())
         .arg(now.as_millis())
-        .arg(millis(terms.create))
-        .arg(max.min(LEASED_MAX))
+        .arg(millis(wanted.create_term))
+        .arg(wanted.max.min(LEASED_MAX))
         .arg(&number.to_be_bytes())
         .arg(millis(HOLD))
-        .arg(millis(terms.other))
-        .arg(inner.comments());
+        .arg(millis(wanted.chore_term))
+        .arg(inner.comments())
+        .arg(wanted.chores.min(LEASED_MAX));
     let answer = call.send(&inner.link).await.inspect_err(|refused| {
         if is_again || refused.is_ambiguous() {
             lose();

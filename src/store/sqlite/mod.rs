@@ -47,7 +47,7 @@ use self::transaction::{Memory, Settings, Transaction};
 use self::writer::{Call, Writer};
 use super::{
     Admission, Depth, Health, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page, Query,
-    Replayed, Retention, Settled, SharedGate, Store, StoreError, Terms, Verdict,
+    Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict, Wanted,
 };
 use crate::lead::{Clock, DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
 use crate::store::Lease;
@@ -222,12 +222,11 @@ impl Store for Sqlite {
     async fn lease(
         &self,
         lane: &DestinationId,
-        max: usize,
+        wanted: Wanted,
         now: Timestamp,
-        terms: Terms,
     ) -> Result<Leased, StoreError> {
         let lane = lane.clone();
-        self.write(move |transaction| queue::lease(transaction, &lane, max, now, terms)).await
+        self.write(move |transaction| queue::lease(transaction, &lane, wanted, now)).await
     }
 
     async fn settle(

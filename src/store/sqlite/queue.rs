@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::transaction::Transaction;
 use super::{chores, history, person, record};
 use crate::lead::{DestinationId, Event, SourceId, State, SubmissionId, Timestamp, Upstream};
-use crate::store::{LOOK_AFTER, Lease, Leased, Outcome, Settled, Task, Terms, Unsure, Work};
+use crate::store::{LOOK_AFTER, Lease, Leased, Outcome, Settled, Task, Unsure, Wanted, Work};
 
 /// The most that one call leases.
 const LEASED_MAX: u32 = 1000;
@@ -38,23 +38,25 @@ pub(super) struct Turns {
 
 /// The classes besides the fresh: later ones, and the [chores](chores::STATES).
 const OTHERS: usize = 3;
+const LATER_CLASS: usize = 0;
 
 /// See [`crate::store::Store::lease`].
 pub(super) fn lease(
     transaction: &mut Transaction<'_>,
     lane: &DestinationId,
-    max: usize,
+    wanted: Wanted,
     now: Timestamp,
-    terms: Terms,
 ) -> Result<Leased, Fault> {
-    let max = u32::try_from(max).unwrap_or(LEASED_MAX).min(LEASED_MAX);
+    let bounded = |max: usize| u32::try_from(max).unwrap_or(LEASED_MAX).min(LEASED_MAX);
+    let (max, chores_max) = (bounded(wanted.max), bounded(wanted.chores));
     let db = transaction.db;
     for class in [FRESH, LATER] {
         make_ready(db, lane, class, now, max.max(MADE_READY))?;
     }
     let fresh = ready(db, lane, FRESH, max)?;
     let later = ready(db, lane, LATER, max)?;
-    let [unknown, merged] = chores::STATES.map(|state| chores::ready(db, lane, state, now, max));
+    let [unknown, merged] =
+        chores::STATES.map(|state| chores::ready(db, lane, state, now, chores_max));
     let others = [later, unknown?, merged?];
     if !transaction.memory.turns.contains_key(lane) {
         transaction.memory.turns.insert(lane.clone(), Turns::default());
@@ -62,10 +64,11 @@ pub(super) fn lease(
     let turns = transaction.memory.turns.entry(lane.clone()).or_default();
 
     let mut work = Vec::new();
-    for seq in turns.choose(fresh, others, max as usize) {
-        work.extend(take(transaction, lane, seq, now, terms)?);
+    for seq in turns.choose(fresh, others, &wanted) {
+        work.extend(take(transaction, lane, seq, now, &wanted)?);
     }
-    let next_due = if work.len() < max as usize { next_due(db, lane)? } else { None };
+    let is_short = work.len() < max as usize;
+    let next_due = if is_short { next_due(db, lane, chores_max > 0)? } else { None };
     Ok(Leased { work, next_due })
 }
 
@@ -100,33 +103,37 @@ fn ready(db: &Connection, lane: &DestinationId, class: u8, max: u32) -> Result<V
 }
 
 impl Turns {
-    fn choose(&mut self, fresh: Vec<i64>, others: [Vec<i64>; OTHERS], max: usize) -> Vec<i64> {
+    fn choose(&mut self, fresh: Vec<i64>, others: [Vec<i64>; OTHERS], wanted: &Wanted) -> Vec<i64> {
         let mut fresh = fresh.into_iter().peekable();
         let mut others = others.map(|class| class.into_iter().peekable());
-        let mut chosen = Vec::new();
-        while chosen.len() < max {
-            let any_other = others.iter_mut().any(|class| class.peek().is_some());
+        let (mut chosen, mut chores) = (Vec::new(), 0);
+        while chosen.len() < wanted.max.min(LEASED_MAX as usize) {
+            let classes = if chores < wanted.chores { OTHERS } else { 1 };
+            let any_other = others[..classes].iter_mut().any(|class| class.peek().is_some());
             let both_wait = fresh.peek().is_some() && any_other;
             if both_wait {
                 self.place = (self.place + 1) % PLACES;
             }
-            let next = match fresh.peek().is_some() {
-                true if !both_wait || self.place != 0 => fresh.next(),
-                _ => self.next_other(&mut others),
+            let is_fresh = fresh.peek().is_some() && !(both_wait && self.place == 0);
+            let next = if is_fresh {
+                fresh.next().map(|seq| (seq, LATER_CLASS))
+            } else {
+                self.next_other(&mut others[..classes])
             };
-            let Some(seq) = next else { break };
+            let Some((seq, class)) = next else { break };
+            chores += usize::from(class != LATER_CLASS);
             chosen.push(seq);
         }
         chosen
     }
 
     /// The next of the classes in turn, past those that are empty.
-    fn next_other(&mut self, others: &mut [impl Iterator<Item = i64>; OTHERS]) -> Option<i64> {
-        for _ in 0..OTHERS {
-            let class = self.class;
-            self.class = (class + 1) % OTHERS;
-            if let Some(seq) = others[class].next() {
-                return Some(seq);
+    fn next_other(&mut self, others: &mut [impl Iterator<Item = i64>]) -> Option<(i64, usize)> {
+        for step in 0..OTHERS {
+            let class = (self.class + step) % OTHERS;
+            if let Some(seq) = others.get_mut(class).and_then(Iterator::next) {
+                self.class = (class + 1) % OTHERS;
+                return Some((seq, class));
             }
         }
         None
@@ -147,7 +154,7 @@ fn take(
     lane: &DestinationId,
     seq: i64,
     now: Timestamp,
-    terms: Terms,
+    wanted: &Wanted,
 ) -> Result<Option<Work>, Fault> {
     let mut update = transaction.db.prepare_cached(
         "UPDATE records SET fence = fence + 1, due = NULL,
@@ -157,7 +164,7 @@ fn take(
          RETURNING id, fence, deadline, source, received_at, attempts, state, payload, sent_at,
              looks, resent",
     )?;
-    let deadlines = (now.plus(terms.create), now.plus(terms.other));
+    let deadlines = (now.plus(wanted.create_term), now.plus(wanted.chore_term));
     let (work, taken) = update.query_row((seq, deadlines.0, deadlines.1, now), |row| {
         let received_at = row.get(4)?;
         let lease = Lease {
@@ -219,7 +226,11 @@ fn leave(
     Ok(None)
 }
 
-fn next_due(db: &Connection, lane: &DestinationId) -> Result<Option<Timestamp>, Fault> {
+fn next_due(
+    db: &Connection,
+    lane: &DestinationId,
+    with_chores: bool,
+) -> Result<Option<Timestamp>, Fault> {
     let mut select = db.prepare_cached(
         "SELECT min(due) FROM records INDEXED BY waiting
          WHERE state = 0 AND deadline IS NULL AND due IS NOT NULL
@@ -228,7 +239,8 @@ fn next_due(db: &Connection, lane: &DestinationId) -> Result<Option<Timestamp>, 
     let mut earliest =
         |class: u8| select.query_row((lane, class), |row| row.get::<_, Option<Timestamp>>(0));
     let queued = earliest(FRESH)?.into_iter().chain(earliest(LATER)?).min();
-    Ok(queued.into_iter().chain(chores::next_due(db, lane)?).min())
+    let chore = if with_chores { chores::next_due(db, lane)? } else { None };
+    Ok(queued.into_iter().chain(chore).min())
 }
 
 /// What settling needs to know of a record in flight, or of one whose lease expired.

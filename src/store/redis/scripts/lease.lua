@@ -1,12 +1,12 @@
 -- ARGV: me, now, the term of a create's lease, how many at most, the number of this call, how long to
--- wait after another server took over, the term of other leases, 1 when merged ones are told. Answers
--- the epoch, when to come again ('' when nothing waits), and either 'held' or, for each leased record:
+-- wait after another server took over, the term of other leases, 1 when merged ones are told, how
+-- many at most of unknown and merged ones. Answers the epoch, when to come again ('' when nothing waits), and either 'held' or, for each leased record:
 -- id, fence, lease's end, source, received, attempts, payload, its state, and by that
 --   pending: who joined it and goes along    unknown: not made before, looks in vain, sent again
 --   merged: CareSoft's lead and requester, and what was said before
 local me, now, max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local deadline, chore_deadline = now + tonumber(ARGV[3]), now + tonumber(ARGV[7])
-local comments = ARGV[8] == '1'
+local comments, chores_left = ARGV[8] == '1', tonumber(ARGV[9])
 local PLACES, MADE_READY = 4, math.max(max, 256)
 go_on_when_full()
 
@@ -105,7 +105,7 @@ for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'waiting', '-inf', now, 'LIMIT', 
 end
 
 local function due(queue)
-  return call('ZRANGEBYSCORE', P .. queue, '-inf', now, 'LIMIT', 0, max)
+  return call('ZRANGEBYSCORE', P .. queue, '-inf', now, 'LIMIT', 0, chores_left)
 end
 local fresh, next_fresh = call('ZRANGE', P .. 'fresh', 0, max - 1), 1
 local others = {
@@ -119,7 +119,7 @@ local function next_other(takes)
   for step = 0, #others - 1 do
     local class = others[(class_turn + step) % #others + 1]
     local id = class.ids[class.next]
-    if id then
+    if id and (class.queue == 'later' or chores_left > 0) then
       if takes then
         class.next = class.next + 1
         class_turn = (class_turn + step + 1) % #others
@@ -157,7 +157,7 @@ while #leased < max do
     local chore = CHORES[record.s]
     record.f = math.max((record.f or 0) + 1, fence_min + 1)
     record.l = chore and chore_deadline or deadline
-    if not chore then record.e = record.e or now end
+    if chore then chores_left = chores_left - 1 else record.e = record.e or now end
     save(id, record)
     call('ZADD', P .. (chore and 'held' or 'leased'), record.l, id)
     give_out(id, record, more)
@@ -172,7 +172,9 @@ if #leased > 0 then
 end
 local next_due = ''
 if #leased < max then
-  for _, queue in ipairs({ 'waiting', 'unknown', 'comments' }) do
+  local queues = { 'waiting' }
+  if tonumber(ARGV[9]) > 0 then queues = { 'waiting', 'unknown', 'comments' } end
+  for _, queue in ipairs(queues) do
     local first = call('ZRANGE', P .. queue, 0, 0, 'WITHSCORES')[2]
     if first and (next_due == '' or tonumber(first) < tonumber(next_due)) then next_due = first end
   end

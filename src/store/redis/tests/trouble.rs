@@ -218,10 +218,10 @@ async fn after_a_failover_what_was_in_flight_is_unknown_and_what_was_created_is_
     server.bytes(&[b"HSET", b"{main}lane", b"run", b"another"]);
 
     // Nobody leases before everybody could say what they had in flight.
-    let held = other.lease(&conformance::lane(), 10, at(12), conformance::TERMS).await.unwrap();
+    let held = other.lease(&conformance::lane(), conformance::up_to(10), at(12)).await.unwrap();
     assert!(held.work.is_empty());
     assert!(held.next_due.is_some_and(|due| due > at(12)), "{:?}", held.next_due);
-    let held = store.lease(&conformance::lane(), 10, at(12), conformance::TERMS).await.unwrap();
+    let held = store.lease(&conformance::lane(), conformance::up_to(10), at(12)).await.unwrap();
     assert!(held.work.is_empty());
     let states = async |store: &Redis| {
         let mut states = Vec::new();
