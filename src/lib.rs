@@ -18,6 +18,7 @@ pub mod intake;
 pub mod lead;
 pub mod normalise;
 mod problem;
+mod retry;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;

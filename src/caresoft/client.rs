@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -32,9 +32,6 @@ const CONNECT_TIMEOUT_MAX: Duration = Duration::from_secs(5);
 /// Shorter than any server's keep-alive (nginx 75 s, Apache 5 s): a connection that the server is
 /// just closing takes a request with it, and then nobody knows whether it was carried out.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
-
-/// A `Retry-After` beyond this is taken for a mistake.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Why a destination's client cannot be made. All of these are the configuration's.
 #[derive(Debug, thiserror::Error)]
@@ -336,7 +333,7 @@ fn causes(error: &reqwest::Error) -> String {
 
 async fn read_answer(mut response: Response) -> Answer {
     let status = response.status().as_u16();
-    let retry_after = retry_after(response.headers());
+    let retry_after = http_client::retry_after(response.headers());
     let mut body = BytesMut::new();
     let torn = loop {
         match response.chunk().await {
@@ -350,46 +347,4 @@ async fn read_answer(mut response: Response) -> Answer {
         }
     };
     Answer { status, retry_after, body: body.freeze(), torn }
-}
-
-/// `Retry-After` in seconds or as a date; a date is compared with the answer's own `Date`, so that
-/// a clock that is wrong on either side does no harm.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let date = |text: &str| jiff::fmt::rfc2822::parse(text).ok().map(|at| at.timestamp());
-    let seconds = match text.parse::<u64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let now = date(headers.get(DATE)?.to_str().ok()?)?;
-            u64::try_from(date(text)?.as_second() - now.as_second()).unwrap_or(0)
-        }
-    };
-    Some(Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn retry_after_in_both_forms() {
-        let read = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(RETRY_AFTER, HeaderValue::from_str(value).unwrap());
-            headers.insert(DATE, HeaderValue::from_static("Sun, 06 Nov 1994 08:49:37 GMT"));
-            retry_after(&headers).map(|length| length.as_secs())
-        };
-        let cases = [
-            ("30", Some(30)),
-            (" 0 ", Some(0)),
-            ("Sun, 06 Nov 1994 08:50:37 GMT", Some(60)),
-            ("Sun, 06 Nov 1994 08:40:00 GMT", Some(0)),
-            ("99999999999", Some(86_400)),
-            ("-1", None),
-            ("soon", None),
-        ];
-        for (value, seconds) in cases {
-            assert_eq!(read(value), seconds, "{value}");
-        }
-    }
 }

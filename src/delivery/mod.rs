@@ -6,10 +6,11 @@ mod hosts;
 mod lane;
 mod pace;
 mod reconcile;
-mod retry;
 mod verdict;
 
 pub use compose::Composer;
 pub use gate::LANE_STATES;
 pub use hosts::Hosts;
 pub use lane::Lane;
+
+use crate::retry;
