@@ -11,6 +11,7 @@ mod document;
 mod environment;
 mod fault;
 mod model;
+mod notify;
 mod overrides;
 mod read;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use url::Url;
 pub use environment::{Environment, MapEnvironment, ProcessEnvironment};
 pub use fault::{Fault, Faults};
 pub use model::*;
+pub use notify::{HookUrl, Notify, NotifyEvent, SigningKey};
 
 /// A configuration and what is doubtful about it.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+use super::notify::Notify;
 use crate::lead::{DestinationId, SourceId, State};
 
 /// The whole configuration, checked: every source's destination exists, every number is in range.
@@ -29,6 +30,8 @@ pub struct Config {
     pub limits: Limits,
     /// What is logged, and how.
     pub log: Log,
+    /// Where outcome signals go, if anywhere.
+    pub notify: Option<Notify>,
     /// CareSoft accounts by name.
     pub destinations: BTreeMap<DestinationId, Destination>,
     /// Forms and ad accounts by name.

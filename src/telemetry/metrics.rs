@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::config::NotifyEvent;
 use crate::lead::{DestinationId, SourceId, State};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -59,6 +60,12 @@ struct ByStore {
     store: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TypeOutcome {
+    r#type: &'static str,
+    outcome: &'static str,
+}
+
 type Seconds<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// Half a millisecond to 16 s, doubling: an fsync is near the lower end, CareSoft near the upper.
@@ -87,6 +94,7 @@ pub struct Metrics {
     residue: Gauge,
     spool_depth: Gauge,
     store_errors: Family<ByStore, Counter>,
+    notifications: Family<TypeOutcome, Counter>,
 }
 
 impl Default for Metrics {
@@ -105,6 +113,7 @@ impl Default for Metrics {
             residue: Gauge::default(),
             spool_depth: Gauge::default(),
             store_errors: Family::default(),
+            notifications: Family::default(),
         };
         metrics.register();
         metrics
@@ -175,6 +184,11 @@ impl Metrics {
             each("store_errors"),
             "Calls that the store could not serve",
             self.store_errors.clone(),
+        );
+        registry.register(
+            each("notifications"),
+            "Outcome signals by type, and what became of them",
+            self.notifications.clone(),
         );
     }
 
@@ -256,6 +270,12 @@ impl Metrics {
         self.store_errors.get_or_create(&ByStore { store }).inc();
     }
 
+    /// What became of an outcome signal: `delivered`, `failed`, `dropped`.
+    pub fn notification(&self, event: NotifyEvent, outcome: &'static str) {
+        let label = TypeOutcome { r#type: event.as_str(), outcome };
+        self.notifications.get_or_create(&label).inc();
+    }
+
     /// Everything, in the OpenMetrics text format.
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
@@ -285,6 +305,7 @@ mod tests {
         metrics.records(State::Created, 1);
         metrics.spool(3);
         metrics.store_error("sqlite");
+        metrics.notification(NotifyEvent::LaneStopped, "delivered");
         let text = metrics.render();
         for line in [
             r#"leadgate_submissions_total{source="website",outcome="accepted"} 1"#,
@@ -300,6 +321,7 @@ mod tests {
             r#"leadgate_ledger_residue 0"#,
             "leadgate_spool_depth 3",
             r#"leadgate_store_errors_total{store="sqlite"} 1"#,
+            r#"leadgate_notifications_total{type="lane.stopped",outcome="delivered"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "no line {line}\n{text}");
         }

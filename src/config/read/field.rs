@@ -201,10 +201,15 @@ impl<'r> Field<'r> {
         if url.query().is_some() || url.fragment().is_some() {
             mark.fault("this address has a query or a fragment", "write it without ? and #");
         }
-        if url.scheme() == "http" && !is_loopback(&url) {
-            mark.warn("tokens cross the network in clear text", "write https://");
-        }
+        mark.warn_of_clear_text(&url, "tokens cross the network in clear text");
         Some(url)
+    }
+
+    /// Says so where what is sent to `url` could be read on its way.
+    pub fn warn_of_clear_text(&self, url: &Url, problem: &str) {
+        if url.scheme() == "http" && !is_loopback(url) {
+            self.warn(problem, "write https://");
+        }
     }
 
     /// A list of at most `most`, item by item.

@@ -4,6 +4,7 @@ mod destination;
 mod field;
 mod gateway;
 mod lead;
+mod notify;
 mod secret;
 mod section;
 mod source;
@@ -77,6 +78,7 @@ impl<'r> Reading<'r> {
         let phone = gateway::phone(root.section("phone"));
         let limits = gateway::limits(root.section("limits"));
         let log = gateway::log(root.section("log"));
+        let notify = root.take("notify").and_then(|field| notify::notify(field.section()));
         let destinations = named(
             root.section("destinations"),
             destination::DESTINATIONS_MAX,
@@ -89,7 +91,7 @@ impl<'r> Reading<'r> {
         let sources =
             named(sources, source::SOURCES_MAX, |section| source::source(section, &destinations));
         root.finish();
-        Config { server, admin, store, dedup, phone, limits, log, destinations, sources }
+        Config { server, admin, store, dedup, phone, limits, log, notify, destinations, sources }
     }
 }
 

@@ -5,9 +5,10 @@ use crate::config::{document, read::Reading};
 
 const EXAMPLE: &str = include_str!("../../../config/leadgate.example.toml");
 
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 6] = [
     ("LEADGATE_ADMIN_TOKEN", "a"),
     ("LEADGATE_STORE_SECRET", "0123456789abcdef"),
+    ("LEADGATE_NOTIFY_SECRET", "fedcba9876543210"),
     ("CARESOFT_TOKEN", "c"),
     ("FORM_TOKEN", "d"),
     ("FORM_TOKEN_OLD", "e"),
@@ -77,4 +78,11 @@ fn the_example_shows_the_defaults() {
     assert_eq!(destination(&shown), destination(&default));
     let order = |config: &Config| config.sources.values().next().expect("one").name_order;
     assert_eq!(order(&shown), order(&default));
+    let smallest = r#"
+[notify]
+url = "https://ops.example.vn/hooks/leadgate"
+secret = "fedcba9876543210"
+"#;
+    let signals = |config: Config| format!("{:?}", config.notify.expect("signals"));
+    assert_eq!(signals(shown), signals(config(&format!("{SMALL}{smallest}"), &[])));
 }

@@ -2,6 +2,7 @@
 
 mod example;
 mod faults;
+mod notify;
 mod values;
 mod variables;
 
