@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::ServiceConfig;
@@ -19,6 +19,7 @@ use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
 use crate::intake::source::{Source, SourceError};
 use crate::lead::{Clock, DestinationId};
+use crate::notify::{self, Notifier, Signals};
 use crate::store::redis::{self, Redis};
 use crate::store::spool::Spooled;
 use crate::store::sqlite::Sqlite;
@@ -51,6 +52,9 @@ const SWEEPS_MAX: usize = 200;
 /// Repeated deliveries are recognised for this long: the longest that a platform keeps trying.
 const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(72 * 3600);
 
+/// What outcome signals that still wait at a stop have of the grace, after everything else.
+const LAST_SIGNALS: Duration = Duration::from_secs(3);
+
 /// What an [`App`] is given besides its configuration.
 pub struct Surroundings {
     /// Bound already, so that a test knows its port and a fault is told before anything starts.
@@ -73,6 +77,7 @@ pub struct App {
     store: Arc<dyn Store>,
     intake: Arc<Intake>,
     console: Arc<Console>,
+    signals: Option<Signals>,
     retention: Retention,
     surroundings: Surroundings,
     grace: Duration,
@@ -93,6 +98,9 @@ pub enum StartError {
     /// A destination that cannot be used.
     #[error("destinations.{0}: {1}")]
     Destination(DestinationId, String),
+    /// Outcome signals that cannot be sent.
+    #[error("notify: {0}")]
+    Notify(#[from] notify::OpenError),
     /// A fault of this program.
     #[error("a lane ended by itself")]
     LaneEnded,
@@ -117,10 +125,11 @@ impl App {
             Arc::clone(&metrics),
             clock.clone(),
         )?);
-        let lanes = if surroundings.delivers {
-            lanes(config, &store, &metrics, &clock)?
+        let (lanes, signals) = if surroundings.delivers {
+            let (notifier, signals) = Signals::open(config, &store, &metrics, &clock)?;
+            (lanes(config, &store, &metrics, &notifier, &clock)?, signals)
         } else {
-            Vec::new()
+            (Vec::new(), None)
         };
         let console = Arc::new(Console {
             token: surroundings.admin_token.clone(),
@@ -135,6 +144,7 @@ impl App {
             store,
             intake,
             console,
+            signals,
             retention: Retention(config.store.retention.clone()),
             surroundings,
             grace: config.server.shutdown_grace,
@@ -195,7 +205,7 @@ impl App {
     /// # Errors
     /// A listener that does not work, or a lane that ended by a fault of this program.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { store, intake, console, retention, surroundings, grace } = self;
+        let Self { store, intake, console, signals, retention, surroundings, grace } = self;
         let Surroundings { public, admin, clock, .. } = surroundings;
         let (stop, stopping) = watch::channel(false);
 
@@ -211,7 +221,8 @@ impl App {
             lanes.spawn(Arc::clone(lane).run(stopping.clone()));
         }
         let housekeeping =
-            tokio::spawn(housekeep(Arc::clone(&store), intake, retention, clock, stopping));
+            tokio::spawn(housekeep(Arc::clone(&store), intake, retention, clock, stopping.clone()));
+        let signals = signals.map(|signals| signals.start(stopping));
 
         let is_whole = tokio::select! {
             () = shutdown => true,
@@ -220,6 +231,7 @@ impl App {
         };
         tracing::info!("stopping: no more submissions are taken");
         let _ = stop.send(true);
+        let stopped_at = Instant::now();
         let finish = async {
             let public = async {
                 if let Some(public) = public {
@@ -234,6 +246,10 @@ impl App {
             tracing::warn!(
                 "the grace is over: what was under way is looked over at the next start"
             );
+        }
+        if let Some(signals) = signals {
+            let left = grace.saturating_sub(stopped_at.elapsed());
+            signals.stop(left.min(LAST_SIGNALS)).await;
         }
         admin.stop(false).await;
         store.close().await;
@@ -272,12 +288,13 @@ fn lanes(
     config: &Config,
     store: &Arc<dyn Store>,
     metrics: &Arc<Metrics>,
+    notifier: &Notifier,
     clock: &Clock,
 ) -> Result<Vec<Arc<Lane>>, StartError> {
     let lane = |(id, destination): (&DestinationId, &Destination)| {
         let (hosts, composer) = sender(config, id, destination)
             .map_err(|error| StartError::Destination(id.clone(), error))?;
-        Ok(Arc::new(Lane::new(
+        let lane = Lane::new(
             id.clone(),
             destination,
             hosts,
@@ -285,7 +302,8 @@ fn lanes(
             Arc::clone(store),
             Arc::clone(metrics),
             clock.clone(),
-        )))
+        );
+        Ok(Arc::new(lane.notifying(notifier.clone())))
     };
     config.destinations.iter().map(lane).collect()
 }

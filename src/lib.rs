@@ -17,6 +17,7 @@ mod http_client;
 pub mod intake;
 pub mod lead;
 pub mod normalise;
+pub mod notify;
 mod problem;
 mod retry;
 pub mod sandbox;

@@ -18,6 +18,7 @@ use tokio::sync::futures::Notified;
 use self::state::{Entry, State};
 pub use self::state::{LANE_STATES, Rules, Signal};
 use crate::lead::{DestinationId, SubmissionId, Timestamp};
+use crate::notify::Notifier;
 use crate::store::{SharedGate, Store, StoreError};
 
 /// Whoever loses against others so often in a row has seen the newest gate and waits a moment.
@@ -67,6 +68,7 @@ pub struct Gate {
     owner: String,
     view: Mutex<View>,
     moved: Notify,
+    notifier: Notifier,
 }
 
 /// What one replica knows.
@@ -74,6 +76,8 @@ pub struct Gate {
 struct View {
     /// Of the shared gate that `state` was made from.
     version: u64,
+    /// That gate.
+    shared: State,
     /// What rules here.
     state: State,
     /// Whether `state` is newer than what is shared.
@@ -90,7 +94,13 @@ impl Gate {
     /// A gate that stands open until the store was [asked](Gate::sync).
     pub fn new(lane: DestinationId, store: Arc<dyn Store>, rules: Rules) -> Self {
         let owner = SubmissionId::generate().to_string(); // any random name does
-        Self { lane, store, rules, owner, view: Mutex::default(), moved: Notify::new() }
+        let (view, moved, notifier) = (Mutex::default(), Notify::new(), Notifier::default());
+        Self { lane, store, rules, owner, view, moved, notifier }
+    }
+
+    /// The same gate, telling the operator when it moves the shared one.
+    pub fn notifying(self, notifier: Notifier) -> Self {
+        Self { notifier, ..self }
     }
 
     /// Asks for a turn.
@@ -132,6 +142,7 @@ impl Gate {
             let is_ours = told.version == from + 1 && told.state == text;
             if is_ours && view.version == from && view.generation == turn.generation {
                 view.version = told.version;
+                view.shared = probing.clone();
                 view.become_state(probing);
             } else if !is_ours || view.version != told.version || view.state != probing {
                 view.learn(from, &told, now);
@@ -209,19 +220,25 @@ impl Gate {
     /// The store does not answer. What is known here rules on.
     pub async fn share(&self, now: Timestamp) -> Result<(), StoreError> {
         for _ in 0..SHARES_MAX {
-            let (from, state) = {
+            let (from, before, state) = {
                 let view = self.view();
                 if !view.is_unshared {
                     break;
                 }
-                (view.version, view.state.clone())
+                (view.version, view.shared.clone(), view.state.clone())
             };
             let (text, told) = self.ask(from, &state).await?;
+            let is_ours = told.version == from + 1 && told.state == text;
+            if is_ours {
+                let (before, after) = (before.standing(), state.standing());
+                self.notifier.lane_moved(&self.lane, told.version, before, after, now);
+            }
             self.change(|view| {
-                if view.version != from || told.version != from + 1 || told.state != text {
+                if view.version != from || !is_ours {
                     return view.learn(from, &told, now);
                 }
                 view.version = told.version;
+                view.shared = state.clone();
                 view.is_unshared = view.state != state; // it may have changed again meanwhile
             });
         }
@@ -281,7 +298,8 @@ impl View {
         if self.version != asked || told.version == asked {
             return;
         }
-        self.version = told.version;
+        let shared = State::read(&told.state, now);
+        (self.version, self.shared) = (told.version, shared.clone());
         if told.version < asked && self.state != State::default() {
             // The store has lost what it knew. What is known here is newer, and is told again.
             self.is_unshared = true;
@@ -290,7 +308,6 @@ impl View {
         // What was not shared yet comes from answers to requests that an older gate let through.
         // They know nothing newer, but for a lock-out, which holds whenever it was heard of.
         let silence = if self.is_unshared { self.state.silence(now) } else { None };
-        let shared = State::read(&told.state, now);
         if self.is_unshared && self.state == shared {
             self.is_unshared = false; // it is this one's own: the answer to that is on its way
             return;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Breaker;
 use crate::lead::Timestamp;
+use crate::notify::Standing;
 
 /// After the first 429 without `Retry-After`; doubles with each that follows a probe.
 const THROTTLED_FIRST: Duration = Duration::from_secs(1);
@@ -202,6 +203,16 @@ impl State {
                 Cause::Misconfigured => "misconfigured",
                 Cause::Failing => "failing",
             },
+        }
+    }
+
+    /// How it stands for the operator, whether or not a probe looks at the moment.
+    pub(super) fn standing(&self) -> Standing {
+        let closed = self.closed.as_ref();
+        Standing {
+            state: self.unprobed().name(),
+            is_stopped: closed.is_some_and(|closed| closed.cause != Cause::Throttled),
+            until: closed.map(|closed| closed.until),
         }
     }
 

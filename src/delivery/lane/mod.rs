@@ -24,6 +24,7 @@ use super::pace::Pacer;
 use super::retry;
 use crate::config::{Destination, Retry};
 use crate::lead::{Clock, DestinationId, Timestamp};
+use crate::notify::Notifier;
 use crate::store::{PLACE_AHEAD_MAX, Store, StoreError, Task, Wanted, Work};
 use crate::telemetry::Metrics;
 
@@ -68,6 +69,7 @@ pub struct Lane {
     busy: AtomicBool,
     timeout: Duration,
     metrics: Arc<Metrics>,
+    notifier: Notifier,
     clock: Clock,
     in_trouble: AtomicBool,
 }
@@ -116,9 +118,16 @@ impl Lane {
             busy: AtomicBool::new(false),
             timeout: destination.timeout,
             metrics,
+            notifier: Notifier::default(),
             clock,
             in_trouble: AtomicBool::new(false),
         }
+    }
+
+    /// The same lane, telling the operator what becomes of its leads and of itself.
+    #[must_use]
+    pub fn notifying(self, notifier: Notifier) -> Self {
+        Self { gate: self.gate.notifying(notifier.clone()), notifier, ..self }
     }
 
     /// The lane's name.

@@ -204,7 +204,9 @@ impl Lane {
             let now = self.clock.now();
             match self.store.settle(&work.lease, now, outcome.clone(), event.clone()).await {
                 Ok(settled) => {
-                    if settled == Settled::Stale {
+                    if settled == Settled::Done {
+                        self.notifier.settled(work, &outcome, now);
+                    } else {
                         let (id, outcome) = (work.lease.id, outcome.word());
                         tracing::warn!(lane = %self.id, lead_id = %id, outcome, "an outcome came too late");
                     }

@@ -1,0 +1,168 @@
+//! Outcome signals: the operator's own URL is told when a lead is created or dead, a lane stops
+//! or goes on, a source is silent.
+//!
+//! Whoever has something to tell gives it to a [`Notifier`] and goes on at once; a [`Courier`]
+//! posts it, again and again for about an hour. All of it is in memory and bounded: what a crash
+//! or a full queue takes is gone. The ledger has it nevertheless.
+
+mod courier;
+mod notice;
+mod signals;
+mod signature;
+mod silence;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+pub use self::courier::{Courier, OpenError};
+use self::notice::Notice;
+pub use self::notice::Standing;
+pub use self::signals::{RunningSignals, Signals};
+use self::silence::Silence;
+use crate::config::{Notify, NotifyEvent};
+use crate::lead::{Clock, DestinationId, SourceId, Timestamp};
+use crate::store::{Outcome, Work};
+use crate::telemetry::Metrics;
+
+/// Signals that are kept, those that are tried again among them: some 5 MB.
+const KEPT_MAX: usize = 10_000;
+
+/// What somebody tells the operator through. Cheap to clone. The default one tells nothing.
+#[derive(Clone, Default)]
+pub struct Notifier(Option<Arc<Desk>>);
+
+/// What all clones of a notifier share.
+struct Desk {
+    wanted: BTreeSet<NotifyEvent>,
+    queue: mpsc::Sender<Parcel>,
+    /// One permit for each signal that can be kept.
+    room: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
+    is_full: AtomicBool,
+}
+
+/// A notifier, and the courier that posts what it is told.
+///
+/// # Errors
+/// TLS that cannot be set up.
+pub fn open(
+    settings: &Notify,
+    metrics: Arc<Metrics>,
+    clock: Clock,
+) -> Result<(Notifier, Courier), OpenError> {
+    let (sender, queue) = mpsc::channel(KEPT_MAX);
+    let room = Arc::new(Semaphore::new(KEPT_MAX));
+    let courier = Courier::new(settings, queue, Arc::clone(&room), clock)?;
+    let desk = Desk {
+        wanted: settings.events.clone(),
+        queue: sender,
+        room,
+        metrics,
+        is_full: AtomicBool::new(false),
+    };
+    Ok((Notifier(Some(Arc::new(desk))), courier))
+}
+
+impl Notifier {
+    /// Work on a record has ended so, and it is written down. Tells of `created` and `dead`.
+    pub fn settled(&self, work: &Work, outcome: &Outcome, at: Timestamp) {
+        match outcome {
+            Outcome::Created(upstream) => {
+                self.tell(NotifyEvent::LeadCreated, || Notice::created(work, *upstream, at));
+            }
+            Outcome::Dead { reason } => {
+                self.tell(NotifyEvent::LeadDead, || Notice::dead(work, reason, at));
+            }
+            _ => {}
+        }
+    }
+
+    /// This replica has moved the shared gate of `lane`, which has `version` since. Tells when
+    /// the lane has stopped or goes on with that.
+    pub fn lane_moved(
+        &self,
+        lane: &DestinationId,
+        version: u64,
+        before: Standing,
+        after: Standing,
+        at: Timestamp,
+    ) {
+        if self.0.is_none() {
+            return;
+        }
+        if let Some(notice) = Notice::moved(lane, version, before, after, at) {
+            self.tell(notice.event, || notice);
+        }
+    }
+
+    /// `source` has sent nothing since `last_received_at`.
+    fn silent(&self, source: &SourceId, last_received_at: Timestamp, at: Timestamp) {
+        let notice = || Notice::silent(source, last_received_at, at);
+        self.tell(NotifyEvent::SourceSilent, notice);
+    }
+
+    fn tell(&self, event: NotifyEvent, notice: impl FnOnce() -> Notice) {
+        if let Some(desk) = self.0.as_ref().filter(|desk| desk.wanted.contains(&event)) {
+            desk.take(notice());
+        }
+    }
+}
+
+impl Desk {
+    /// Queues a signal, or drops it when too many are kept. Never waits.
+    fn take(&self, notice: Notice) {
+        let event = notice.event;
+        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else {
+            self.metrics.notification(event, DROPPED);
+            if !self.is_full.swap(true, Ordering::Relaxed) {
+                tracing::warn!(
+                    kept = KEPT_MAX,
+                    "too many outcome signals wait: new ones are dropped"
+                );
+            }
+            return;
+        };
+        // Told again only after it has been half empty in between.
+        if self.room.available_permits() > KEPT_MAX / 2 {
+            self.is_full.store(false, Ordering::Relaxed);
+        }
+        let metrics = Arc::clone(&self.metrics);
+        let parcel =
+            Parcel { notice, tries: 0, first_try: None, metrics, end: DROPPED, _place: place };
+        // Where nobody posts any more the parcel is counted by its own end.
+        let _ = self.queue.try_send(parcel);
+    }
+}
+
+const DELIVERED: &str = "delivered";
+const FAILED: &str = "failed";
+const DROPPED: &str = "dropped";
+
+/// A signal on its way. Counted once, when it is gone, wherever that is.
+struct Parcel {
+    notice: Notice,
+    /// Posts that were begun.
+    tries: u32,
+    first_try: Option<Timestamp>,
+    metrics: Arc<Metrics>,
+    end: &'static str,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Parcel {
+    /// What became of it.
+    fn end(mut self, end: &'static str) {
+        self.end = end;
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        self.metrics.notification(self.notice.event, self.end);
+    }
+}
