@@ -29,6 +29,9 @@ const AGAIN: Retry = Retry {
     give_up_after: Duration::from_secs(2 * 3600),
 };
 
+/// Servers keep idle connections for longer, so that no post meets one that just closes.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
 /// So much of an answer's body is read, so that its connection can be used again. Nothing in it
 /// is looked at.
 const ANSWER_BYTES_MAX: usize = 4096;
@@ -81,6 +84,7 @@ impl Courier {
             .map_err(|error| OpenError(error.to_string()))?
             .timeout(settings.timeout)
             .pool_max_idle_per_host(IN_FLIGHT_MAX)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .build()
             .map_err(|error| OpenError(error.without_url().to_string()))?;
         let post = Post { http, url: settings.url.clone(), keys: settings.keys.clone() };

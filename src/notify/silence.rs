@@ -74,7 +74,7 @@ impl Silence {
     }
 
     /// Looks at every source once.
-    async fn look(&mut self) -> Result<(), StoreError> {
+    pub(super) async fn look(&mut self) -> Result<(), StoreError> {
         let ledger = self.store.ledger().await?;
         let now = self.clock.now();
         for (source, known) in &mut self.known {

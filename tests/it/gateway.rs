@@ -222,6 +222,11 @@ impl Gateway {
     }
 
     pub async fn run(config: &Config, folder: TempDir) -> Self {
+        Self::run_by(Clock::system(), config, folder).await
+    }
+
+    /// As [`Gateway::run`], by a clock of the test's own.
+    pub async fn run_by(clock: Clock, config: &Config, folder: TempDir) -> Self {
         let (public, admin) = (free_listener(), free_listener());
         let addresses =
             [&public, &admin].map(|listener| listener.local_addr().expect("an address"));
@@ -231,7 +236,7 @@ impl Gateway {
             admin_token: SecretString::from(ADMIN_TOKEN),
             delivers: true,
             sample_form: true,
-            clock: Clock::system(),
+            clock,
         };
         let app = App::build(config, surroundings).await.expect("a gateway");
         let [public, admin] = addresses;

@@ -14,7 +14,10 @@ mod intake;
 mod invariants;
 mod lanes;
 mod load;
+mod notify;
 mod outages;
+#[path = "../servers/receiver.rs"]
+mod receiver;
 mod redis_servers;
 mod redis_starts;
 mod served;
