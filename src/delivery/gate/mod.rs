@@ -18,7 +18,7 @@ use tokio::sync::futures::Notified;
 use self::state::{Entry, State};
 pub use self::state::{LANE_STATES, Rules, Signal};
 use crate::lead::{DestinationId, SubmissionId, Timestamp};
-use crate::notify::Notifier;
+use crate::notify::{Notifier, Standing};
 use crate::store::{SharedGate, Store, StoreError};
 
 /// Whoever loses against others so often in a row has seen the newest gate and waits a moment.
@@ -88,6 +88,18 @@ struct View {
     failures_in_a_row: u32,
     /// Whether the probe that `state` speaks of is out, from here.
     probes: bool,
+    /// The last version of the shared gate that was written from here.
+    noted: u64,
+    /// What that was, until the operator is told.
+    news: Option<News>,
+}
+
+/// The shared gate was moved from here.
+struct News {
+    version: u64,
+    before: Standing,
+    after: Standing,
+    at: Timestamp,
 }
 
 impl Gate {
@@ -229,11 +241,10 @@ impl Gate {
             };
             let (text, told) = self.ask(from, &state).await?;
             let is_ours = told.version == from + 1 && told.state == text;
-            if is_ours {
-                let (before, after) = (before.standing(), state.standing());
-                self.notifier.lane_moved(&self.lane, told.version, before, after, now);
-            }
             self.change(|view| {
+                if is_ours {
+                    view.note(told.version, &before, &state, now);
+                }
                 if view.version != from || !is_ours {
                     return view.learn(from, &told, now);
                 }
@@ -278,7 +289,11 @@ impl Gate {
         let before = view.generation;
         let result = change(&mut view);
         let has_moved = view.generation != before;
+        let news = view.news.take();
         drop(view);
+        if let Some(News { version, before, after, at }) = news {
+            self.notifier.lane_moved(&self.lane, version, before, after, at);
+        }
         if has_moved {
             self.moved.notify_waiters();
         }
@@ -299,10 +314,12 @@ impl View {
             return;
         }
         let shared = State::read(&told.state, now);
-        (self.version, self.shared) = (told.version, shared.clone());
+        let before = std::mem::replace(&mut self.shared, shared.clone());
+        self.version = told.version;
         if told.version < asked && self.state != State::default() {
             // The store has lost what it knew. What is known here is newer, and is told again.
             self.is_unshared = true;
+            self.noted = 0;
             return;
         }
         // What was not shared yet comes from answers to requests that an older gate let through.
@@ -310,12 +327,22 @@ impl View {
         let silence = if self.is_unshared { self.state.silence(now) } else { None };
         if self.is_unshared && self.state == shared {
             self.is_unshared = false; // it is this one's own: the answer to that is on its way
+            self.note(told.version, &before, &shared, now);
             return;
         }
         let state = silence.map_or_else(|| shared.clone(), |until| shared.silent(until));
         let differs = state != shared;
         self.become_state(state);
         self.is_unshared = differs;
+    }
+
+    /// A version of the shared gate was written from here. Two tasks may hear so of the same one.
+    fn note(&mut self, version: u64, before: &State, after: &State, at: Timestamp) {
+        if self.noted != version {
+            self.noted = version;
+            let (before, after) = (before.standing(), after.standing());
+            self.news = Some(News { version, before, after, at });
+        }
     }
 
     fn become_state(&mut self, state: State) {

@@ -4,9 +4,12 @@ use tempfile::TempDir;
 
 use super::state::MISCONFIGURED_PROBE;
 use super::*;
-use crate::config::Breaker;
+use crate::config::{self, Breaker};
+use crate::lead::Clock;
+use crate::notify;
 use crate::store::Options;
 use crate::store::sqlite::Sqlite;
+use crate::telemetry::Metrics;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const SECOND: Duration = Duration::from_secs(1);
@@ -382,4 +385,41 @@ fn a_gate_reads_back_what_it_writes() {
         r#""probe":{"owner":"me","deadline":"1970-01-01T00:33:20.000Z"}},"throttled_in_a_row":1}"#,
     );
     assert_eq!(probed, expected, "replicas of two versions read each other's");
+}
+
+/// The watch and whoever sends share at the same time, and other replicas hear of it.
+#[tokio::test]
+async fn a_stop_is_told_of_once_by_who_has_moved_the_gate() {
+    let settings = config::Notify {
+        url: config::HookUrl("http://127.0.0.1:9/".parse().unwrap()),
+        keys: Vec::new(),
+        events: config::NotifyEvent::ALL.into(),
+        silent_after: None,
+        timeout: SECOND,
+    };
+    let metrics = Arc::<Metrics>::default();
+    let clock = Clock::from_fn(|| NOW);
+    let (notifier, courier) = notify::open(&settings, Arc::clone(&metrics), clock).unwrap();
+    drop(courier); // what is told is counted at once
+    let told = |event: &str| {
+        let line =
+            format!("leadgate_notifications_total{{type=\"{event}\",outcome=\"dropped\"}} 1");
+        metrics.render().lines().filter(|found| found.contains(event)).eq([line.as_str()])
+    };
+    let bed = Bed::new();
+    let [gate, other] = [(); 2].map(|()| bed.gate().notifying(notifier.clone()));
+    gate.leave(turn(&gate, NOW).await, Signal::Misconfigured, NOW, Duration::ZERO);
+    let shared = tokio::join!(gate.share(NOW), gate.sync(NOW), gate.share(NOW), other.sync(NOW));
+    assert!(matches!(shared, (Ok(()), Ok(()), Ok(()), Ok(()))));
+    other.sync(NOW).await.unwrap();
+    assert!(told("lane.stopped"), "{}", metrics.render());
+
+    // The other one's probe finds it mended.
+    let later = NOW.plus(MISCONFIGURED_PROBE);
+    let probe = turn(&other, later).await;
+    other.leave(probe, Signal::Fine, later, Duration::ZERO);
+    let shared = tokio::join!(other.share(later), other.sync(later), gate.sync(later));
+    assert!(matches!(shared, (Ok(()), Ok(()), Ok(()))));
+    gate.sync(later).await.unwrap();
+    assert!(told("lane.resumed") && told("lane.stopped"), "{}", metrics.render());
 }
