@@ -50,7 +50,7 @@ pub struct Faults(pub Vec<Fault>);
 
 impl Faults {
     /// In the file's order, then the variables'; cut where nobody reads on.
-    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
+    pub(crate) fn new(mut faults: Vec<Fault>) -> Self {
         sort(&mut faults);
         let more = faults.len().saturating_sub(FAULTS_MAX);
         faults.truncate(FAULTS_MAX);
@@ -63,7 +63,7 @@ impl Faults {
 }
 
 /// In the file's order; what has no line comes last.
-pub(super) fn sort(faults: &mut [Fault]) {
+pub(crate) fn sort(faults: &mut [Fault]) {
     faults.sort_by_key(|fault| fault.line.unwrap_or(usize::MAX));
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for Faults {
 impl std::error::Error for Faults {}
 
 /// `did you mean "x"?` when one of `known` is near enough to be meant.
-pub(super) fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     written: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
@@ -105,7 +105,7 @@ pub(super) fn did_you_mean<'a>(
 const QUOTED_MAX: usize = 60;
 
 /// A value as it was written, in quotes, cut and without control characters.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     match text.char_indices().nth(QUOTED_MAX) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
         None => format!("{text:?}"),

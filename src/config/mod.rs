@@ -13,6 +13,7 @@ mod fault;
 mod model;
 mod notify;
 mod overrides;
+mod places;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -26,8 +27,10 @@ use url::Url;
 
 pub use environment::{Environment, MapEnvironment, ProcessEnvironment};
 pub use fault::{Fault, Faults};
+pub(crate) use fault::{did_you_mean, quoted, sort as sort_faults};
 pub use model::*;
 pub use notify::{HookUrl, Notify, NotifyEvent, SigningKey};
+pub use places::{Places, dotted};
 
 /// A configuration and what is doubtful about it.
 #[derive(Debug, Clone)]
@@ -36,6 +39,8 @@ pub struct Loaded {
     pub config: Config,
     /// What works, but is perhaps not meant.
     pub warnings: Vec<Fault>,
+    /// Where each key was written.
+    pub places: Places,
 }
 
 /// A thousand sources of a thousand bytes each.
@@ -95,7 +100,7 @@ pub fn parse(
     }
     let mut warnings = reading.warnings.take();
     fault::sort(&mut warnings);
-    Ok(Loaded { config, warnings })
+    Ok(Loaded { config, warnings, places: reading.places.take() })
 }
 
 /// What runs without a configuration. The address and the token are put in afterwards.

@@ -24,6 +24,7 @@ pub(super) struct Field<'r> {
 
 impl<'r> Field<'r> {
     pub fn new(reading: &'r Reading<'r>, path: String, node: Node) -> Self {
+        reading.places.borrow_mut().remember(&path, &node.place);
         Self { reading, path, node }
     }
 

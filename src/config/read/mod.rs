@@ -18,6 +18,7 @@ use super::document::{Place, Table};
 use super::environment::Environment;
 use super::fault::Fault;
 use super::model::Config;
+use super::places::Places;
 use field::Field;
 use section::Section;
 
@@ -33,6 +34,8 @@ pub(super) struct Reading<'r> {
     pub faults: RefCell<Vec<Fault>>,
     /// What is doubtful.
     pub warnings: RefCell<Vec<Fault>>,
+    /// Where what was read was written.
+    pub places: RefCell<Places>,
     /// The keys that were asked for and not there.
     #[cfg(test)]
     pub absent: RefCell<Vec<String>>,
@@ -46,6 +49,7 @@ impl<'r> Reading<'r> {
             presets,
             faults: RefCell::default(),
             warnings: RefCell::default(),
+            places: RefCell::new(Places::of(file)),
             #[cfg(test)]
             absent: RefCell::default(),
         }

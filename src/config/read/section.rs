@@ -5,6 +5,7 @@ use super::Reading;
 use super::field::Field;
 use crate::config::document::{Place, Table};
 use crate::config::fault::did_you_mean;
+use crate::config::places::dotted;
 
 /// A table, or the absence of one, which reads as an empty table.
 #[must_use = "finish() names the keys that nothing asked for"]
@@ -23,10 +24,7 @@ impl<'r> Section<'r> {
 
     /// The dotted path of one of this table's keys.
     fn path_of(&self, key: &str) -> String {
-        let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        let plain = !key.is_empty() && key.chars().all(bare);
-        let key = if plain { key.to_owned() } else { format!("{key:?}") };
-        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
+        dotted(&self.path, key)
     }
 
     /// The value of `key`, if there is one.
