@@ -23,3 +23,4 @@ mod retry;
 pub mod sandbox;
 pub mod store;
 pub mod telemetry;
+pub mod verification;

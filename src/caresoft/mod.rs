@@ -9,10 +9,12 @@
 //! (`answer`): a lead counts as created only on a 2xx whose JSON says `ok` and names a positive id.
 
 mod answer;
+mod catalog;
 mod client;
 mod clock;
 mod failure;
 mod lists;
+mod names;
 mod record;
 mod tolerant;
 mod wire;
@@ -21,6 +23,7 @@ mod words;
 #[cfg(test)]
 pub(crate) mod socket_tests;
 
+pub use catalog::{Catalog, List, Unasked, between_lists};
 pub use client::{Client, ClientError, Exchange};
 pub use clock::{VIETNAM_OFFSET_HOURS, parse_wall_clock, plain_clock, wall_clock};
 pub use failure::{Blame, Call, Failure, Sent};
@@ -28,6 +31,7 @@ pub use lists::{
     Agent, Contact, CustomFieldDefinition, CustomFieldOption, Group, Label, LeadStatus, Service,
     UnqualifiedReason,
 };
+pub use names::{Chosen, OptionNames, is_id, nearest, one_line};
 pub use record::{
     Comment, CreatedLead, CustomFieldEntry, LeadDetail, LeadPage, LeadRow, Requester,
 };

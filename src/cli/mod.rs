@@ -5,11 +5,13 @@
 #![expect(clippy::print_stdout, reason = "this room speaks to people")]
 
 mod admin;
+mod catalog;
 mod check;
 mod leads;
 mod sandbox;
 mod send;
 mod serve;
+mod table;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -43,7 +45,9 @@ enum Command {
     /// Run the gateway
     Serve(serve::Serve),
     /// Validate the configuration: every fault with file, line and key
-    Check,
+    Check(check::Check),
+    /// Print what CareSoft has: services, groups, agents, statuses, labels, custom fields
+    Catalog(catalog::CatalogCommand),
     /// Run the built-in CareSoft simulator alone
     Sandbox(sandbox::Sandbox),
     /// Post a sample to a source
@@ -62,6 +66,8 @@ enum Failed {
     Usage(String),
     /// Exit code 2; what is wrong was told already.
     Told,
+    /// Exit code 1; what was not done was told already.
+    ToldUndone,
 }
 
 impl From<anyhow::Error> for Failed {
@@ -88,7 +94,8 @@ pub fn main() -> ExitCode {
     let invocation = Invocation { config: arguments.config, json: arguments.json };
     let done = match arguments.command {
         Command::Serve(serve) => serve.run(&invocation),
-        Command::Check => check::run(&invocation),
+        Command::Check(check) => check.run(&invocation),
+        Command::Catalog(catalog) => catalog.run(&invocation),
         Command::Sandbox(sandbox) => sandbox.run(&invocation),
         Command::Send(send) => send.run(&invocation),
         Command::Leads(leads) => leads.run(&invocation),
@@ -99,6 +106,7 @@ pub fn main() -> ExitCode {
             eprintln!("leadgate: {error:#}");
             ExitCode::FAILURE
         }
+        Err(Failed::ToldUndone) => ExitCode::FAILURE,
         Err(Failed::Configuration(faults)) => {
             eprintln!("{faults}");
             ExitCode::from(2)

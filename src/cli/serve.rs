@@ -20,7 +20,7 @@ use crate::sandbox::{Options, Sandbox};
 use crate::telemetry;
 
 /// Where the sandbox of a gateway without configuration is looked at; any free port if taken.
-const SANDBOX_ADDRESS: &str = "127.0.0.1:8082";
+pub(super) const SANDBOX_ADDRESS: &str = "127.0.0.1:8082";
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
