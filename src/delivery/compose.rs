@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 
-use crate::caresoft::{CustomFieldValue, NewLead, cut};
+use super::field_names::{FieldNames, Origin};
+use crate::caresoft::{CustomFieldDefinition, CustomFieldValue, NewLead, cut};
 use crate::config::{
     CustomField, Destination, FieldValue, LeadSettings, Marker, PhoneOutput, Source,
 };
@@ -44,6 +45,7 @@ pub struct Composer {
     fallback: LeadSettings,
     phone_output: PhoneOutput,
     marker: Marker,
+    field_names: FieldNames,
 }
 
 impl Composer {
@@ -70,13 +72,27 @@ impl Composer {
             // Each template is filed under its own text: the same text is compiled once.
             templates.add_template_owned(text.clone(), text)?;
         }
+        let field_names = FieldNames::of(settings.values().chain([&destination.lead]));
         Ok(Self {
             templates,
             settings,
+            field_names,
             fallback: destination.lead.clone(),
             phone_output,
             marker: destination.marker,
         })
+    }
+
+    /// Whether some configured value of a custom field is the name of an option (or any text):
+    /// until [`Composer::learn`] was called, such a value is not sent.
+    pub fn wants_names(&self) -> bool {
+        self.field_names.has_names()
+    }
+
+    /// Takes in CareSoft's custom fields, in place of what was learned before: from now on names
+    /// of options are sent as their ids, and fields that are no drop-down lists take any text.
+    pub fn learn(&self, fields: &[CustomFieldDefinition]) {
+        self.field_names.learn(fields);
     }
 
     /// The request for a lead.
@@ -191,11 +207,15 @@ impl Composer {
         };
         let given = given.map(|given| given.trim().to_owned()).filter(|given| !given.is_empty());
         let named = given.as_ref().and_then(|given| field.values.get(given).cloned());
+        let configured = |value: &String| (value.clone(), Origin::Configured);
+        let as_given = given.map(|given| (given, Origin::Given));
         // Without a default, an unnamed value goes as it is.
-        let value = named.or_else(|| match (&field.default, field.values.is_empty()) {
-            (Some(default), false) => Some(default.clone()),
-            (default, _) => given.or_else(|| default.clone()),
-        })?;
+        let (value, origin) = match (named, &field.default, field.values.is_empty()) {
+            (Some(named), ..) => (named, Origin::Configured),
+            (None, Some(default), false) => configured(default),
+            (None, default, _) => as_given.or_else(|| default.as_ref().map(configured))?,
+        };
+        let value = self.field_names.value(field.id, value, origin)?;
         Some(CustomFieldValue { id: field.id, value })
     }
 
@@ -316,3 +336,6 @@ impl FormFields {
         Self(fields)
     }
 }
+
+#[cfg(test)]
+mod tests;

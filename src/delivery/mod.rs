@@ -1,6 +1,7 @@
 //! From a durable submission to a lead in CareSoft: one lane per destination.
 
 mod compose;
+mod field_names;
 mod gate;
 mod hosts;
 mod lane;
