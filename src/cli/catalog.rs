@@ -1,6 +1,7 @@
 //! `leadgate catalog`
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{ErrorKind, Write};
 
 use anyhow::Context;
 use clap::Args;
@@ -43,7 +44,9 @@ impl CatalogCommand {
                 Err(why) => missing.push((id, why)),
             }
         }
-        print(&found, invocation.json)?;
+        if invocation.json || !found.is_empty() {
+            print(&found, invocation.json)?;
+        }
         tell(&missing, is_zero_setup)
     }
 }
@@ -106,23 +109,26 @@ fn tell(missing: &[(&DestinationId, Missing)], is_zero_setup: bool) -> Result<()
 }
 
 fn print(found: &BTreeMap<String, Catalog>, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(found)?);
-        return Ok(());
+    let text =
+        if json { serde_json::to_string_pretty(found)? } else { as_tables(found).join("\n\n") };
+    // Whoever reads may have seen enough: `leadgate catalog | head`.
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
-    for (place, (id, catalog)) in found.iter().enumerate() {
-        if place > 0 {
-            println!();
-        }
-        println!("destinations.{id}");
-        for (list, keys, table) in tables(catalog) {
-            println!("\n{list}{keys}\n{}", table.indented());
-        }
-        for (list, failure) in &catalog.refused {
-            println!("\n{list}\n  not to be had: {failure}");
-        }
-    }
-    Ok(())
+}
+
+/// A heading for each destination, and a paragraph for each of its lists.
+fn as_tables(found: &BTreeMap<String, Catalog>) -> Vec<String> {
+    let of_one = |(id, catalog): (&String, &Catalog)| {
+        let tables = tables(catalog).into_iter();
+        let lists = tables.map(|(list, keys, table)| format!("{list}{keys}\n{}", table.indented()));
+        let refused = catalog.refused.iter();
+        let refused = refused.map(|(list, why)| format!("{list}\n  not to be had: {why}"));
+        let heading = std::iter::once(format!("destinations.{id}"));
+        heading.chain(lists).chain(refused).collect::<Vec<_>>()
+    };
+    found.iter().flat_map(of_one).collect()
 }
 
 /// A table of each list, with the keys that take its ids.

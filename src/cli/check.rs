@@ -46,6 +46,7 @@ impl Check {
 fn live(loaded: &Loaded, file: &str, json: bool) -> Result<(), Failed> {
     let Findings { faults, warnings, unasked } =
         block_on(async { Ok(verify(loaded, &Clock::system()).await) })?;
+    let Faults(faults) = Faults::new(faults);
     let warnings = [&loaded.warnings[..], &warnings[..]].concat();
     let valid = faults.is_empty() && unasked.is_empty();
     if json {
@@ -64,7 +65,7 @@ fn live(loaded: &Loaded, file: &str, json: bool) -> Result<(), Failed> {
     }
     match (faults.is_empty(), unasked.is_empty(), json) {
         (false, _, true) => Err(Failed::Told),
-        (false, _, false) => Err(Faults::new(faults).into()),
+        (false, _, false) => Err(Faults(faults).into()),
         (true, false, true) => Err(Failed::ToldUndone),
         (true, false, false) => {
             Err(anyhow::anyhow!("not all of {file} could be compared with CareSoft's lists").into())

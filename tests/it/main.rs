@@ -6,6 +6,7 @@
 mod admin;
 mod attribution;
 mod binary;
+mod contradictions;
 mod delivery;
 mod fixtures;
 mod fleet;
@@ -13,6 +14,7 @@ mod gateway;
 mod intake;
 mod invariants;
 mod lanes;
+mod live;
 mod load;
 mod notify;
 mod outages;
