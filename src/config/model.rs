@@ -272,7 +272,7 @@ pub struct CustomField {
     /// Where its value is taken from.
     pub value: FieldValue,
     /// What is sent for which value; values that are not named are sent as they are, or as
-    /// `default`.
+    /// `default`. Of a drop-down list it is an option's id or its name.
     pub values: BTreeMap<String, String>,
     /// What is sent for a value that `values` does not name, or that is empty.
     pub default: Option<String>,
