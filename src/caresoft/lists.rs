@@ -76,7 +76,7 @@ pub struct Group {
 }
 
 /// A member of the customer's staff.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
     /// What `assignee_id` and a comment's `author_id` hold.
     #[serde(deserialize_with = "tolerant::own_id")]
@@ -93,6 +93,12 @@ pub struct Agent {
     /// The department's name.
     #[serde(default, deserialize_with = "tolerant::text")]
     pub group_name: Option<String>,
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Agent({}, …)", self.id) // the rest is a person's
+    }
 }
 
 /// One of the additional fields of leads (which share the tickets') or contacts.
