@@ -256,6 +256,11 @@ impl Gate {
         Ok(())
     }
 
+    /// Whether everything is let through.
+    pub fn is_open(&self) -> bool {
+        self.view().state == State::default()
+    }
+
     /// Whether the other replicas know what is known here.
     pub fn is_shared(&self) -> bool {
         !self.view().is_unshared

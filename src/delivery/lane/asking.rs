@@ -12,12 +12,13 @@ use super::super::verdict::{signal, word};
 use super::sending::{JITTER_MAX, Place};
 use super::{IDLE_POLL, Lane, retry, stopped};
 use crate::caresoft::{Client, Exchange, Failure};
-use crate::store::Work;
+use crate::lead::Timestamp;
 
 /// What a piece of work asks with.
 pub(super) struct Asking<'a> {
     lane: &'a Lane,
-    work: &'a Work,
+    /// Nothing is sent that could take longer.
+    deadline: Timestamp,
     /// The first request's, whose place has come.
     first: Option<Turn>,
     stop: watch::Receiver<bool>,
@@ -40,11 +41,11 @@ impl<'a> Asking<'a> {
     /// The first request goes out at once, with `first`.
     pub(super) fn new(
         lane: &'a Lane,
-        work: &'a Work,
+        deadline: Timestamp,
         first: Turn,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { lane, work, first: Some(first), stop, status: None, elapsed: Duration::ZERO }
+        Self { lane, deadline, first: Some(first), stop, status: None, elapsed: Duration::ZERO }
     }
 
     /// Sends one request, to the other host too if it must and may be, and tells the gate what
@@ -125,13 +126,13 @@ impl<'a> Asking<'a> {
                 Place::At(at) => {
                     sleep_until(at).await;
                     let may_go = !*self.stop.borrow() && lane.gate.holds(turn);
-                    return if may_go && !lane.is_late(self.work) {
+                    return if may_go && !lane.is_late(self.deadline) {
                         Ok(())
                     } else {
                         Err(Ended::Stopped)
                     };
                 }
-                Place::Later(wait) if !lane.is_late(self.work) => {
+                Place::Later(wait) if !lane.is_late(self.deadline) => {
                     lane.sleep(wait.min(IDLE_POLL), &mut self.stop).await;
                 }
                 Place::Later(_) | Place::Gone => return Err(Ended::Stopped),

@@ -4,6 +4,7 @@
 mod asking;
 mod comment;
 mod look;
+mod names;
 mod sending;
 mod tasks;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::sleep;
 
+use self::names::Names;
 use super::compose::Composer;
 use super::gate::{Gate, LANE_STATES, Permission, Rules, Turn};
 use super::hosts::Hosts;
@@ -55,6 +57,7 @@ pub struct Lane {
     store: Arc<dyn Store>,
     hosts: Hosts,
     composer: Composer,
+    names: Names,
     comment_author_id: Option<u64>,
     gate: Gate,
     shown: Mutex<Shown>,
@@ -105,6 +108,7 @@ impl Lane {
             store,
             hosts,
             composer,
+            names: Names::default(),
             comment_author_id: destination.comment_author_id,
             shown: Mutex::new(Shown { metric: "open", told: "open" }),
             pacer: Pacer::new(destination.rate),
@@ -152,6 +156,10 @@ impl Lane {
         while let Some((slots, turn, alone)) = self.permission(&mut stop).await {
             while let Some(ended) = sending.try_join_next() {
                 self.note(ended);
+            }
+            if self.names_are_due() {
+                self.learn_names(turn, alone, &mut stop).await;
+                continue;
             }
             arrivals.mark_unchanged(); // before the lease looks: nothing arrives unnoticed
             let wanted = Wanted {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::gate::Turn;
 use super::{IDLE_POLL, Lane, stopped};
-use crate::lead::Event;
+use crate::lead::{Event, Timestamp};
 use crate::store::{Outcome, Paced, Settled, Work};
 
 /// Added to a lane's pause, so that lanes that were stopped together do not resume together.
@@ -94,7 +94,7 @@ impl Lane {
                 let _kept = lane.gate.keep(turn);
                 sleep_until(at).await;
                 // Looked at last: a 429 or a stop may have come while the place was waited for.
-                if *stop.borrow() || !lane.gate.holds(turn) || lane.is_late(&work) {
+                if *stop.borrow() || !lane.gate.holds(turn) || lane.is_late(work.lease.deadline) {
                     lane.hand_back(&work).await;
                 } else {
                     lane.carry_out(&work, prepared, turn, stop).await;
@@ -133,7 +133,7 @@ impl Lane {
     }
 
     /// The right to probe, which one of all replicas gets.
-    async fn claim(&self, turn: Turn, stop: &watch::Receiver<bool>) -> Option<Turn> {
+    pub(super) async fn claim(&self, turn: Turn, stop: &watch::Receiver<bool>) -> Option<Turn> {
         if *stop.borrow() {
             return None; // a probe that is not sent would keep all replicas waiting
         }
@@ -150,7 +150,7 @@ impl Lane {
     }
 
     /// Returns early when the lane is to stop or the gate moves.
-    async fn wait_until(&self, at: Instant, stop: &mut watch::Receiver<bool>) {
+    pub(super) async fn wait_until(&self, at: Instant, stop: &mut watch::Receiver<bool>) {
         tokio::select! {
             biased;
             () = stopped(stop) => {}
@@ -161,8 +161,8 @@ impl Lane {
 
     /// Whether a request that went out now could outlast the lease: somebody else would take its
     /// record for one that may have been sent, and might look, and replay it, before it is.
-    pub(super) fn is_late(&self, work: &Work) -> bool {
-        self.clock.now().plus(self.timeout) > work.lease.deadline
+    pub(super) fn is_late(&self, deadline: Timestamp) -> bool {
+        self.clock.now().plus(self.timeout) > deadline
     }
 
     /// Puts a record that was not sent back where it stood.

@@ -60,7 +60,7 @@ impl Lane {
         stop: watch::Receiver<bool>,
     ) {
         let began = self.clock.now();
-        let mut asking = Asking::new(self, work, turn, stop);
+        let mut asking = Asking::new(self, work.lease.deadline, turn, stop);
         let (event, end) = match prepared {
             Prepared::Create(request) => {
                 ("attempt", self.create(&mut asking, work, &request).await)
