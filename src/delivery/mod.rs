@@ -10,7 +10,7 @@ mod reconcile;
 mod verdict;
 
 pub use compose::Composer;
-pub use gate::LANE_STATES;
+pub use gate::{LANE_STATES, LaneStanding, Order, give_order, lane_standing};
 pub use hosts::Hosts;
 pub use lane::Lane;
 

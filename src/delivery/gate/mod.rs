@@ -5,6 +5,7 @@
 //! store is asked, and is shared as soon as the store answers. While all is fine nothing is
 //! written.
 
+mod order;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
+pub use self::order::{LaneStanding, Order, give_order, lane_standing};
 use self::state::{Entry, State};
 pub use self::state::{LANE_STATES, Rules, Signal};
 use crate::lead::{DestinationId, SubmissionId, Timestamp};
@@ -31,6 +33,7 @@ const SHARE_AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Turn {
     generation: u64,
+    word: u64,
     is_probe: bool,
 }
 
@@ -82,8 +85,11 @@ struct View {
     state: State,
     /// Whether `state` is newer than what is shared.
     is_unshared: bool,
-    /// Rises with every change of `state`: what was sent before then knows nothing of it.
+    /// Rises with every change of `state`: what was not sent by then is not sent.
     generation: u64,
+    /// Rises with what CareSoft's answers change in `state`: what was sent before then knows
+    /// nothing of it. A pause is no word of CareSoft's.
+    word: u64,
     /// While the gate stands as it does.
     failures_in_a_row: u32,
     /// Whether the probe that `state` speaks of is out, from here.
@@ -118,7 +124,7 @@ impl Gate {
     /// Asks for a turn.
     pub fn enter(&self, now: Timestamp) -> Permission {
         let view = self.view();
-        let turn = Turn { generation: view.generation, is_probe: false };
+        let turn = view.turn(false);
         match view.state.entry(now) {
             Entry::Open => Permission::Go { turn, alone: false },
             Entry::Closed(until) => Permission::Closed(until),
@@ -161,7 +167,7 @@ impl Gate {
                 return None;
             } // or the watch was told before this, of the same probe
             view.probes = true;
-            Some(Turn { generation: view.generation, is_probe: true })
+            Some(view.turn(true))
         }))
     }
 
@@ -194,7 +200,7 @@ impl Gate {
     /// here from now on; [`Gate::sync`] shares it.
     pub fn leave(&self, turn: Turn, signal: Signal, now: Timestamp, jitter: Duration) {
         self.change(|view| {
-            let is_stale = turn.generation != view.generation;
+            let is_stale = turn.word != view.word;
             if is_stale && !matches!(signal, Signal::LockedOut(_)) {
                 return; // sent before the gate closed: it knows nothing newer
             }
@@ -335,10 +341,23 @@ impl View {
             self.note(told.version, &before, &shared, now);
             return;
         }
+        let is_pause = told.version == asked + 1 && shared.is_but_for_a_pause(&before);
+        if is_pause {
+            // No word of CareSoft's: what answers have said here since holds, shared or not.
+            self.state = self.state.with_pause(shared.is_paused());
+            self.generation += 1;
+            self.is_unshared = self.state != shared;
+            return;
+        }
         let state = silence.map_or_else(|| shared.clone(), |until| shared.silent(until));
         let differs = state != shared;
         self.become_state(state);
         self.is_unshared = differs;
+    }
+
+    /// A turn of now.
+    fn turn(&self, is_probe: bool) -> Turn {
+        Turn { generation: self.generation, word: self.word, is_probe }
     }
 
     /// A version of the shared gate was written from here. Two tasks may hear so of the same one.
@@ -353,6 +372,7 @@ impl View {
     fn become_state(&mut self, state: State) {
         self.state = state;
         self.generation += 1;
+        self.word += 1;
         self.failures_in_a_row = 0;
         self.probes = false;
     }

@@ -15,6 +15,9 @@ const THROTTLED_MAX: Duration = Duration::from_secs(60);
 /// How often a lane that is refused for its configuration looks whether that was mended.
 pub(super) const MISCONFIGURED_PROBE: Duration = Duration::from_secs(60);
 
+/// Whoever waits at a paused gate is woken when it goes on; it looks by itself this often.
+pub(super) const PAUSED_LOOK: Duration = Duration::from_secs(60);
+
 /// What an answer of CareSoft's says about going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -44,9 +47,21 @@ enum Cause {
     Failing,
 }
 
+impl Cause {
+    /// In a word of [`LANE_STATES`].
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::LockedOut => "locked_out",
+            Self::Misconfigured => "misconfigured",
+            Self::Failing => "failing",
+        }
+    }
+}
+
 /// The states that a lane can be in, as metrics and people name them.
-pub const LANE_STATES: [&str; 6] =
-    ["open", "throttled", "locked_out", "misconfigured", "failing", "probing"];
+pub const LANE_STATES: [&str; 7] =
+    ["open", "throttled", "locked_out", "misconfigured", "failing", "probing", "paused"];
 
 /// How a gate stands. Open by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +70,9 @@ pub(super) struct State {
     #[serde(skip_serializing_if = "Option::is_none")]
     closed: Option<Closed>,
     throttled_in_a_row: u32,
+    /// A person has stopped it. What answers say goes on beneath: a lock-out's silence passes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    paused: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,6 +136,7 @@ impl State {
 
     pub(super) fn entry(&self, now: Timestamp) -> Entry {
         match &self.closed {
+            _ if self.paused => Entry::Closed(now.plus(PAUSED_LOOK)),
             None => Entry::Open,
             Some(Closed { probe: Some(probe), .. }) if now < probe.deadline => {
                 Entry::Probing(probe.deadline)
@@ -143,6 +162,33 @@ impl State {
         self.with_probe(None)
     }
 
+    /// Whether a person has stopped it.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
+    /// The same, stopped by a person or not.
+    pub(super) fn with_pause(&self, paused: bool) -> Self {
+        Self { paused, ..self.clone() }
+    }
+
+    /// Whether this is `other`, stopped by a person or let go on, and nothing else.
+    pub(super) fn is_but_for_a_pause(&self, other: &Self) -> bool {
+        self.paused != other.paused && self.with_pause(other.paused) == *other
+    }
+
+    /// Let go on by a person, which is that person's word that what was wrong is mended: the next
+    /// probe is due. Silence that CareSoft asked for stays.
+    pub(super) fn resumed(&self, now: Timestamp) -> Self {
+        let closed = self.closed.clone().map(|closed| match closed.cause {
+            Cause::Throttled | Cause::LockedOut => closed,
+            Cause::Misconfigured | Cause::Failing => {
+                Closed { until: closed.until.min(now), ..closed }
+            }
+        });
+        Self { closed, paused: false, ..*self }
+    }
+
     /// Until when there has to be silence that lasts at `now`.
     pub(super) fn silence(&self, now: Timestamp) -> Option<Timestamp> {
         let closed = self.closed.as_ref()?;
@@ -166,7 +212,7 @@ impl State {
         jitter: Duration,
     ) -> Self {
         match signal {
-            Signal::Fine => Self::default(),
+            Signal::Fine => Self::default().with_pause(self.paused),
             Signal::Throttled(asked) => {
                 let doubled = THROTTLED_FIRST * (1 << self.throttled_in_a_row.min(6));
                 let pause = asked.unwrap_or(doubled.min(THROTTLED_MAX)) + jitter;
@@ -195,15 +241,17 @@ impl State {
     /// The lane's state in a word of [`LANE_STATES`].
     pub(super) fn name(&self) -> &'static str {
         match &self.closed {
+            _ if self.paused => "paused",
             None => "open",
             Some(Closed { probe: Some(_), .. }) => "probing",
-            Some(closed) => match closed.cause {
-                Cause::Throttled => "throttled",
-                Cause::LockedOut => "locked_out",
-                Cause::Misconfigured => "misconfigured",
-                Cause::Failing => "failing",
-            },
+            Some(closed) => closed.cause.word(),
         }
+    }
+
+    /// Why it would not let everything through, were it not paused, and when it is looked whether
+    /// it can.
+    pub(super) fn closed(&self) -> Option<(&'static str, Timestamp)> {
+        self.closed.as_ref().map(|closed| (closed.cause.word(), closed.until))
     }
 
     /// How it stands for the operator, whether or not a probe looks at the moment.
@@ -211,8 +259,9 @@ impl State {
         let closed = self.closed.as_ref();
         Standing {
             state: self.unprobed().name(),
-            is_stopped: closed.is_some_and(|closed| closed.cause != Cause::Throttled),
-            until: closed.map(|closed| closed.until),
+            is_stopped: self.paused
+                || closed.is_some_and(|closed| closed.cause != Cause::Throttled),
+            until: closed.map(|closed| closed.until).filter(|_| !self.paused),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The gate of one replica, and of two that share a store.
 
+mod pause;
+
 use tempfile::TempDir;
 
 use super::state::MISCONFIGURED_PROBE;
