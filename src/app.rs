@@ -9,7 +9,7 @@ use actix_web::dev::{Server, ServerHandle};
 use actix_web::web::ServiceConfig;
 use actix_web::{App as ActixApp, HttpServer};
 use secrecy::SecretString;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::caresoft::Client;
@@ -125,18 +125,26 @@ impl App {
             Arc::clone(&metrics),
             clock.clone(),
         )?);
-        let (lanes, signals) = if surroundings.delivers {
+        let (lanes, notifier, signals) = if surroundings.delivers {
             let (notifier, signals) = Signals::open(config, &store, &metrics, &clock)?;
-            (lanes(config, &store, &metrics, &notifier, &clock)?, signals)
+            (lanes(config, &store, &metrics, &notifier, &clock)?, notifier, signals)
         } else {
-            (Vec::new(), None)
+            (Vec::new(), Notifier::default(), None)
         };
+        let pages = config.sources.iter();
+        let pages = pages.filter_map(|(id, source)| Some((id.clone(), source.page_url.clone()?)));
+        let rates = config.destinations.iter();
+        let rates = rates.map(|(id, destination)| (id.clone(), destination.rate));
         let console = Arc::new(Console {
             token: surroundings.admin_token.clone(),
             region: config.phone.default_region.clone(),
+            server: config.server.clone(),
+            source_pages: pages.collect(),
             store: Arc::clone(&store),
             lanes,
-            destinations: config.destinations.keys().cloned().collect(),
+            destinations: rates.collect(),
+            notifier,
+            counting: Semaphore::new(1),
             metrics,
             clock,
         });

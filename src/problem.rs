@@ -1,15 +1,19 @@
 //! Errors as a client sees them: RFC 9457 `application/problem+json`.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::WWW_AUTHENTICATE;
 use serde::Serialize;
 
-/// One field of a submission that cannot be used.
+use crate::lead::State;
+
+/// One field of a submission, or of a body, that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {
     /// `phone`, `email`.
-    pub field: &'static str,
+    pub field: Cow<'static, str>,
     /// A word for programs: `missing`, `too_short`, ….
     pub code: &'static str,
     /// A sentence for people. Never holds what was sent.
@@ -25,6 +29,8 @@ pub struct Problem {
     title: &'static str,
     status: u16,
     detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<State>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }
@@ -37,6 +43,7 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
+            state: None,
             errors: Vec::new(),
         }
     }
@@ -44,6 +51,18 @@ impl Problem {
     /// The fields at fault.
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
+        self
+    }
+
+    /// The same problem, told in other words.
+    pub fn with_detail(mut self, detail: String) -> Self {
+        self.detail = detail;
+        self
+    }
+
+    /// The state of the submission that stands in the way.
+    pub fn with_state(mut self, state: State) -> Self {
+        self.state = Some(state);
         self
     }
 

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
+use reqwest::{RequestBuilder, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use url::Url;
@@ -13,6 +14,9 @@ use crate::config::{self, Config, StoreUrl};
 
 /// A local API answers at once, or something is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What goes through the ledger takes its time: a hundred thousand replays.
+const LONG_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Where `serve` leaves the token that it made up, when the configuration names none.
 pub(super) fn token_file(config: &Config) -> Option<PathBuf> {
@@ -53,18 +57,58 @@ impl AdminApi {
     /// `GET` of a path with a query; the answer's JSON.
     pub(super) async fn get(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
         let url = self.base.join(path)?;
-        let request = self.http.get(url).query(query).bearer_auth(self.token.expose_secret());
+        let answered = self.answered(self.http.get(url).query(query)).await?;
+        answered.map_err(|refusal| refusal.into_error())
+    }
+
+    /// `POST` of a body to a path; the answer's JSON, or what it says against it.
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Result<Value, Refusal>> {
+        let url = self.base.join(path)?;
+        self.answered(self.http.post(url).json(body).timeout(LONG_TIMEOUT)).await
+    }
+
+    async fn answered(&self, request: RequestBuilder) -> anyhow::Result<Result<Value, Refusal>> {
+        let request = request.bearer_auth(self.token.expose_secret());
         let response = request.send().await.map_err(|error| {
             let what = if error.is_connect() { "nothing listens there" } else { "no answer" };
             anyhow!("the gateway's admin API at {}: {what}; is it running?", self.base)
         })?;
         let status = response.status();
         let body: Value = response.json().await.context("the admin API's answer is no JSON")?;
-        if !status.is_success() {
-            let detail = body["detail"].as_str().unwrap_or("no detail");
-            bail!("the admin API answered {status}: {detail}");
-        }
-        Ok(body)
+        Ok(if status.is_success() { Ok(body) } else { Err(Refusal { status, problem: body }) })
+    }
+}
+
+/// The admin API does not do what it was asked.
+pub(super) struct Refusal {
+    status: StatusCode,
+    /// Its problem document.
+    pub(super) problem: Value,
+}
+
+impl Refusal {
+    /// Whether the gateway understood, and the ledger is against it: others may still be done.
+    pub(super) fn is_about_one(&self) -> bool {
+        matches!(self.status, StatusCode::NOT_FOUND | StatusCode::CONFLICT)
+    }
+
+    /// Why, in words.
+    pub(super) fn detail(&self) -> String {
+        let detail = self.problem["detail"].as_str().unwrap_or("no detail").to_owned();
+        let errors = self.problem["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let error =
+            |error: &Value| format!("{}: {}", text(&error["field"]), text(&error["message"]));
+        std::iter::once(detail).chain(errors.iter().map(error)).collect::<Vec<_>>().join("; ")
+    }
+
+    /// For who can do nothing else.
+    pub(super) fn into_error(self) -> anyhow::Error {
+        anyhow!("the admin API answered {}: {}", self.status, self.detail())
     }
 }
 

@@ -1,9 +1,11 @@
-//! `leadgate leads list|show`
+//! `leadgate leads list|show|replay`
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::admin::AdminApi;
+use super::moment::{Moment, moment};
+use super::replay::Replay;
 use super::{Failed, Invocation, block_on};
 use crate::lead::SubmissionId;
 
@@ -22,6 +24,8 @@ enum LeadsCommand {
         /// Its id
         id: SubmissionId,
     },
+    /// Give dead and unknown submissions another chance: by their ids, or all that match
+    Replay(Replay),
 }
 
 #[derive(Debug, Args)]
@@ -38,12 +42,12 @@ struct List {
     /// A phone, an e-mail, an id, an upstream lead id or an external id
     #[arg(long, short)]
     q: Option<String>,
-    /// Accepted at or after this time
-    #[arg(long)]
-    since: Option<String>,
+    /// Accepted at or after this time, such as 2026-11-23T09:00:00Z, or 2h ago
+    #[arg(long, value_parser = moment)]
+    since: Option<Moment>,
     /// Accepted before this time
-    #[arg(long)]
-    until: Option<String>,
+    #[arg(long, value_parser = moment)]
+    until: Option<Moment>,
     /// Where the page before ended
     #[arg(long)]
     cursor: Option<String>,
@@ -64,6 +68,7 @@ impl Leads {
                 let record = block_on(api.get(&format!("/api/leads/{id}"), &[]))?;
                 if invocation.json { print_json(&record) } else { print_record(&record) }
             }
+            LeadsCommand::Replay(replay) => return replay.run(&api, invocation.json),
         }
         Ok(())
     }
@@ -76,8 +81,8 @@ impl List {
             ("source", self.source),
             ("destination", self.destination),
             ("q", self.q),
-            ("since", self.since),
-            ("until", self.until),
+            ("since", self.since.map(|moment| moment.to_string())),
+            ("until", self.until.map(|moment| moment.to_string())),
             ("cursor", self.cursor),
             ("limit", Some(self.limit.to_string())),
         ];
@@ -85,7 +90,7 @@ impl List {
     }
 }
 
-fn print_json(answer: &Value) {
+pub(super) fn print_json(answer: &Value) {
     println!("{answer:#}");
 }
 

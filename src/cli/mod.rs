@@ -7,7 +7,10 @@
 mod admin;
 mod catalog;
 mod check;
+mod lanes;
 mod leads;
+mod moment;
+mod replay;
 mod sandbox;
 mod send;
 mod serve;
@@ -52,8 +55,10 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     /// Post a sample to a source
     Send(send::Send),
-    /// Look at the ledger of a running gateway
+    /// Look at the ledger of a running gateway, and replay what is in it
     Leads(leads::Leads),
+    /// Look at the lanes of a running gateway; stop one, or let it go on
+    Lanes(lanes::Lanes),
 }
 
 /// Why a command did not do what it was asked.
@@ -99,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Sandbox(sandbox) => sandbox.run(&invocation),
         Command::Send(send) => send.run(&invocation),
         Command::Leads(leads) => leads.run(&invocation),
+        Command::Lanes(lanes) => lanes.run(&invocation),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -55,6 +55,20 @@ pub struct Server {
     pub shutdown_grace: Duration,
 }
 
+impl Server {
+    /// Where a source's submissions are posted to: the last resort for the base of a `ref_url`.
+    ///
+    /// # Errors
+    /// The gateway's own address cannot be written as a URL.
+    pub fn endpoint(&self, source: &SourceId) -> Result<Url, url::ParseError> {
+        let base = match &self.public_url {
+            Some(url) => url.to_string(),
+            None => format!("http://{}", self.listen),
+        };
+        Url::parse(&format!("{}/in/{source}", base.trim_end_matches('/')))
+    }
+}
+
 /// `[admin]`
 #[derive(Debug, Clone)]
 pub struct Admin {

@@ -59,7 +59,7 @@ async fn refresh(console: &Console) -> Result<(), StoreError> {
     }
     let figures = async {
         let mut depths = Vec::new();
-        for lane in &console.destinations {
+        for lane in console.destinations.keys() {
             depths.push((lane, console.store.depth(lane).await?));
         }
         Ok::<_, StoreError>((depths, console.store.ledger().await?))

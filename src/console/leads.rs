@@ -68,11 +68,15 @@ async fn shown(
     id: &str,
 ) -> Result<HttpResponse, Problem> {
     console.authorise(request)?;
-    let missing = || Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such lead");
     let id = id.parse().map_err(|_| missing())?;
     let found = console.store.find(id).await.map_err(|error| store_problem(&error))?;
     let record = found.ok_or_else(missing)?;
     Ok(HttpResponse::Ok().json(view(&record)))
+}
+
+/// 404.
+pub(super) fn missing() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such lead")
 }
 
 /// A record as the API shows it: without what only delivery needs.

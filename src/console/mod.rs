@@ -1,7 +1,14 @@
-//! What the operator sees: health, metrics, and the ledger through the admin API.
+//! What the operator sees and says: health, metrics, and through the admin API the ledger, its
+//! figures, replays and lanes.
 
+mod body;
+mod correction;
 mod health;
+mod lanes;
 mod leads;
+mod replay;
+mod stats;
+mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,10 +18,14 @@ use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, guard};
 use secrecy::SecretString;
+use tokio::sync::Semaphore;
+use url::Url;
 
+use crate::config::{Pace, Server};
 use crate::credentials::{bearer, equal};
 use crate::delivery::Lane;
-use crate::lead::{Clock, DestinationId};
+use crate::lead::{Clock, DestinationId, SourceId};
+use crate::notify::Notifier;
 use crate::problem::Problem;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
@@ -23,14 +34,22 @@ use crate::telemetry::Metrics;
 pub struct Console {
     /// Compared in constant time with what a request presents.
     pub token: SecretString,
-    /// The region of a phone number in a search without a country code.
+    /// The region of a phone number without a country code, in a search or a correction.
     pub region: String,
+    /// Where the gateway is reached: the last resort for the base of a corrected lead's `ref_url`.
+    pub server: Server,
+    /// The page that a source's submissions come from where they name none.
+    pub source_pages: BTreeMap<SourceId, Url>,
     /// The ledger.
     pub store: Arc<dyn Store>,
     /// The lanes of this process.
     pub lanes: Vec<Arc<Lane>>,
-    /// Every destination, whether this process delivers to it or not.
-    pub destinations: Vec<DestinationId>,
+    /// Every destination and its pace, whether this process delivers to it or not.
+    pub destinations: BTreeMap<DestinationId, Pace>,
+    /// Is told when a person stops a lane or lets it go on.
+    pub notifier: Notifier,
+    /// Held by who goes through the ledger: one at a time.
+    pub counting: Semaphore,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// For ages.
@@ -47,6 +66,12 @@ impl Console {
             .service(probe("/metrics").to(health::metrics))
             .route("/api/leads", web::get().to(leads::list))
             .route("/api/leads/{id}", web::get().to(leads::show))
+            .route("/api/leads/{id}/replay", web::post().to(replay::one))
+            .route("/api/replay", web::post().to(replay::many))
+            .route("/api/stats", web::get().to(stats::show))
+            .route("/api/lanes", web::get().to(lanes::list))
+            .route("/api/lanes/{destination}/pause", web::post().to(lanes::pause))
+            .route("/api/lanes/{destination}/resume", web::post().to(lanes::resume))
             .default_service(web::to(async || {
                 Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here").respond()
             }));

@@ -174,7 +174,7 @@ fn content(
         });
     }
     let errors = faults.into_iter().map(|fault| FieldError {
-        field: fault.field,
+        field: fault.field.into(),
         code: fault.code,
         message: fault.message,
     });

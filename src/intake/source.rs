@@ -59,10 +59,6 @@ impl Source {
             let asked = preset.secrets.join(", ");
             return Err(SourceError::UnaskedSecret { name: name.clone(), asked });
         }
-        let base = match &config.server.public_url {
-            Some(url) => url.to_string(),
-            None => format!("http://{}", config.server.listen),
-        };
         Ok(Self {
             id: id.clone(),
             destination: source.destination.clone(),
@@ -74,7 +70,7 @@ impl Source {
             cors_origins: source.cors_origins.clone(),
             thank_you_url: source.thank_you_url.clone(),
             page_url: source.page_url.clone(),
-            endpoint: Url::parse(&format!("{}/in/{id}", base.trim_end_matches('/')))?,
+            endpoint: config.server.endpoint(id)?,
             region: config.phone.default_region.clone(),
             name_order: source.name_order,
         })

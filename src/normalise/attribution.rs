@@ -187,7 +187,7 @@ pub(super) fn weigh(evidence: Evidence) -> (Attribution, Option<Url>) {
     (attribution, page)
 }
 
-fn with_prefix(name: &str) -> String {
+pub(super) fn with_prefix(name: &str) -> String {
     if utm_name(name).is_some() { name.to_owned() } else { format!("utm_{name}") }
 }
 

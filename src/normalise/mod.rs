@@ -5,6 +5,7 @@
 //! the way: what cannot be used stays in the lead as an answer.
 
 pub mod attribution;
+pub mod correct;
 pub mod email;
 pub mod fold;
 pub mod name;
@@ -78,9 +79,10 @@ pub struct Normalised {
 /// Why a field gave nothing usable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// `phone` or `email`.
+    /// `phone` or `email`; any field of a lead where a person corrects it.
     pub field: &'static str,
-    /// The reason's name: `missing`, or the code of [`phone::NoPhone`] or [`email::NoEmail`].
+    /// The reason's name: `missing`, `unusable`, or the code of [`phone::NoPhone`] or
+    /// [`email::NoEmail`].
     pub code: &'static str,
     /// The reason as a sentence, without what was typed.
     pub message: String,
@@ -184,18 +186,23 @@ fn read_email(raw: &str) -> Result<Usable<Email>, (&'static str, String)> {
 
 /// Either field alone is enough, so an absent one is a fault only when both are absent.
 fn faults(phone: &Found<Phone>, email: &Found<Email>) -> Vec<Fault> {
-    let missing = |field, message: &str| Fault { field, code: "missing", message: message.into() };
     let is_absent = phone.value.is_none() && phone.fault.is_none();
     if is_absent && email.value.is_none() && email.fault.is_none() {
-        return vec![
-            missing("phone", "a phone number or an e-mail address is needed"),
-            missing("email", "an e-mail address or a phone number is needed"),
-        ];
+        return nobody();
     }
     let fault = |field, fault: &Option<(&'static str, String)>| {
         fault.clone().map(|(code, message)| Fault { field, code, message })
     };
     [fault("phone", &phone.fault), fault("email", &email.fault)].into_iter().flatten().collect()
+}
+
+/// There is neither a phone number nor an e-mail address.
+fn nobody() -> Vec<Fault> {
+    let missing = |field, message: &str| Fault { field, code: "missing", message: message.into() };
+    vec![
+        missing("phone", "a phone number or an e-mail address is needed"),
+        missing("email", "an e-mail address or a phone number is needed"),
+    ]
 }
 
 /// A message in NFC, its lines kept, without control characters.

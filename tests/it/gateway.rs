@@ -272,6 +272,13 @@ impl Gateway {
         self.http.get(url).bearer_auth(ADMIN_TOKEN).send().await.expect("an answer")
     }
 
+    /// `POST` of JSON to the admin listener.
+    pub async fn admin_post(&self, path: &str, body: Value) -> Response {
+        let url = format!("http://{}{path}", self.admin);
+        let request = self.http.post(url).bearer_auth(ADMIN_TOKEN).json(&body);
+        request.send().await.expect("an answer")
+    }
+
     pub async fn record(&self, id: &str) -> Value {
         self.admin_get(&format!("/api/leads/{id}")).await.json().await.expect("a record")
     }

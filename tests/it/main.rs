@@ -18,11 +18,14 @@ mod live;
 mod load;
 mod notify;
 mod outages;
+mod pause;
 #[path = "../servers/receiver.rs"]
 mod receiver;
 mod redis_servers;
 mod redis_starts;
+mod replay;
 mod served;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod stats;
 mod survival;

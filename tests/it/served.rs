@@ -220,6 +220,12 @@ impl Served {
         self.http.get(url).bearer_auth(ADMIN_TOKEN).send().await.ok()
     }
 
+    /// `POST` of JSON to the admin listener.
+    pub async fn admin_post(&self, path: &str, body: Value) -> Option<reqwest::Response> {
+        let url = format!("http://{}{path}", self.admin);
+        self.http.post(url).bearer_auth(ADMIN_TOKEN).json(&body).send().await.ok()
+    }
+
     pub async fn record(&self, id: &str) -> Option<Value> {
         self.admin_get(&format!("/api/leads/{id}")).await?.json().await.ok()
     }

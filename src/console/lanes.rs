@@ -1,0 +1,94 @@
+//! `GET /api/lanes`, and what an operator tells them: `POST /api/lanes/{destination}/pause` and
+//! `…/resume`. Every destination, whether this process delivers to it or not.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::future::try_join_all;
+use serde_json::{Value, json};
+
+use super::{Console, store_problem};
+use crate::config::Pace;
+use crate::delivery::{LaneStanding, Order, give_order, lane_standing};
+use crate::lead::{DestinationId, Timestamp};
+use crate::problem::Problem;
+use crate::store::{Depth, StoreError};
+
+pub(super) async fn list(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
+    listed(&request, &console).await.unwrap_or_else(|problem| problem.respond())
+}
+
+async fn listed(request: &HttpRequest, console: &Console) -> Result<HttpResponse, Problem> {
+    console.authorise(request)?;
+    let now = console.clock.now();
+    let lane = async |(id, rate): (&DestinationId, &Pace)| {
+        let standing = lane_standing(&*console.store, id, now).await?;
+        let depth = console.store.depth(id).await?;
+        Ok::<_, StoreError>(view(id, *rate, standing, depth, now))
+    };
+    let lanes = try_join_all(console.destinations.iter().map(lane)).await;
+    let lanes = lanes.map_err(|error| store_problem(&error))?;
+    Ok(HttpResponse::Ok().json(json!({ "lanes": lanes })))
+}
+
+pub(super) async fn pause(
+    request: HttpRequest,
+    console: web::Data<Console>,
+    lane: web::Path<String>,
+) -> HttpResponse {
+    ordered(&request, &console, &lane, Order::Pause).await.unwrap_or_else(|p| p.respond())
+}
+
+pub(super) async fn resume(
+    request: HttpRequest,
+    console: web::Data<Console>,
+    lane: web::Path<String>,
+) -> HttpResponse {
+    ordered(&request, &console, &lane, Order::Resume).await.unwrap_or_else(|p| p.respond())
+}
+
+/// Gives the order, and answers the lane as `GET /api/lanes` shows it.
+async fn ordered(
+    request: &HttpRequest,
+    console: &Console,
+    lane: &str,
+    order: Order,
+) -> Result<HttpResponse, Problem> {
+    console.authorise(request)?;
+    let known = lane.parse().ok().and_then(|lane| console.destinations.get_key_value(&lane));
+    let Some((lane, rate)) = known else {
+        let detail = "there is no such destination";
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not-found", detail));
+    };
+    let now = console.clock.now();
+    let standing = give_order(&*console.store, lane, order, &console.notifier, now).await;
+    let standing = standing.map_err(|error| store_problem(&error))?;
+    let state = standing.state;
+    match order {
+        Order::Pause => tracing::warn!(%lane, state, "a person has paused the lane"),
+        Order::Resume => tracing::warn!(%lane, state, "a person lets the lane go on"),
+    }
+    let depth = console.store.depth(lane).await.map_err(|error| store_problem(&error))?;
+    Ok(HttpResponse::Ok().json(view(lane, *rate, standing, depth, now)))
+}
+
+fn view(
+    lane: &DestinationId,
+    rate: Pace,
+    standing: LaneStanding,
+    depth: Depth,
+    now: Timestamp,
+) -> Value {
+    let LaneStanding { state, paused, closed, until } = standing;
+    json!({
+        "destination": lane,
+        "state": state,
+        "paused": paused,
+        "closed": closed,
+        "until": until,
+        "pending": depth.pending,
+        "oldest_seconds": depth.oldest.map(|oldest| now.since(oldest).as_secs()),
+        "unknown": depth.unknown,
+        "comments": depth.comments,
+        "rate": { "per_second": rate.per_second, "per_hour": rate.per_hour },
+    })
+}

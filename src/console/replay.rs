@@ -1,0 +1,238 @@
+//! `POST /api/leads/{id}/replay` and `POST /api/replay`: another chance for what was given up.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::stream::{self, StreamExt};
+use serde_json::{Value, json};
+
+use super::body::{self, Fields};
+use super::{Console, correction, leads, store_problem};
+use crate::config::NameOrder;
+use crate::lead::{Identity, Lead, Record, State, SubmissionId};
+use crate::normalise::Rules;
+use crate::normalise::correct::{Correction, correct};
+use crate::problem::{FieldError, Problem};
+use crate::store::{Query, Replayed, StoreError};
+
+/// Replays under way at once: enough for one commit to take many, few beside what intake asks.
+const AT_ONCE: usize = 64;
+
+/// Submissions that one call looks at: two hours of CareSoft's whole rate.
+const LOOKED_AT_MAX: usize = 100_000;
+
+/// A store that has too much to do is asked again so often, after so long each time.
+const BUSY_TRIES: u32 = 10;
+const BUSY_WAIT: Duration = Duration::from_millis(200);
+
+/// What can be replayed together; a quarantined one needs corrections of its own.
+const TOGETHER: [State; 2] = [State::Dead, State::Unknown];
+
+pub(super) async fn one(
+    request: HttpRequest,
+    console: web::Data<Console>,
+    id: web::Path<String>,
+    payload: web::Payload,
+) -> HttpResponse {
+    let replayed = replay_one(&request, &console, &id, payload).await;
+    replayed.unwrap_or_else(|problem| problem.respond())
+}
+
+async fn replay_one(
+    request: &HttpRequest,
+    console: &Console,
+    id: &str,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    console.authorise(request)?;
+    let id: SubmissionId = id.parse().map_err(|_| leads::missing())?;
+    let correction = correction::read(body::read(payload).await?).map_err(body::invalid)?;
+    let corrected = match correction {
+        Some(correction) => Some(corrected(console, id, correction).await?),
+        None => None,
+    };
+    let replayed = console.store.replay(id, console.clock.now(), corrected).await;
+    let answer = match replayed.map_err(|error| store_problem(&error))? {
+        Replayed::Queued => json!({ "status": "replayed", "id": id }),
+        Replayed::Merged { into } => {
+            json!({ "status": "replayed", "id": id, "merged_into": into })
+        }
+        Replayed::Refused(state) => return Err(refused(state)),
+        Replayed::Missing => return Err(leads::missing()),
+    };
+    tracing::info!(lead_id = %id, "a person has replayed a lead");
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+/// The record's lead with its corrections, and who that is.
+async fn corrected(
+    console: &Console,
+    id: SubmissionId,
+    correction: Correction,
+) -> Result<(Lead, Vec<Identity>), Problem> {
+    let found = console.store.find(id).await.map_err(|error| store_problem(&error))?;
+    let Record { state, source, lead, .. } = found.ok_or_else(leads::missing)?;
+    if !TOGETHER.contains(&state) && state != State::Quarantined {
+        return Err(refused(state));
+    }
+    let endpoint = console.server.endpoint(&source).map_err(|error| {
+        let detail = format!("the gateway's own address cannot be written as a URL: {error}");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    })?;
+    let rules = Rules {
+        region: &console.region,
+        name_order: NameOrder::FamilyFirst, // of names in parts; a corrected one is whole
+        source_page: console.source_pages.get(&source),
+        endpoint: &endpoint,
+    };
+    correct(lead.unwrap_or_default(), correction, &rules).map_err(|faults| {
+        let error = |fault: crate::normalise::Fault| FieldError {
+            field: fault.field.into(),
+            code: fault.code,
+            message: fault.message,
+        };
+        body::invalid(faults.into_iter().map(error).collect())
+    })
+}
+
+/// 409, with the state that stands in the way.
+fn refused(state: State) -> Problem {
+    let why = match state {
+        State::Pending => "it is on its way already",
+        State::Created => "CareSoft has its lead",
+        State::Merged => "its person has a lead, which it has joined",
+        State::Test => "it is a test, which is never sent",
+        State::Erased => "nothing is left of it",
+        State::Quarantined => "no lead could be made of it: say in the body what is corrected",
+        State::Dead | State::Unknown => "it changed at this moment; try again",
+    };
+    let detail = format!("a submission that is {state} is not replayed: {why}");
+    Problem::new(StatusCode::CONFLICT, "not-replayable", detail).with_state(state)
+}
+
+pub(super) async fn many(
+    request: HttpRequest,
+    console: web::Data<Console>,
+    payload: web::Payload,
+) -> HttpResponse {
+    let replayed = replay_many(&request, &console, payload).await;
+    replayed.unwrap_or_else(|problem| problem.respond())
+}
+
+async fn replay_many(
+    request: &HttpRequest,
+    console: &Console,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    console.authorise(request)?;
+    let query = query(body::read(payload).await?).map_err(body::invalid)?;
+    let states = query.states.iter().map(|state| state.as_str()).collect::<String>();
+    let (replayed, ended) = replay_all(console, query).await;
+    if replayed > 0 {
+        tracing::info!(replayed, states, "a person has replayed leads");
+    }
+    match ended {
+        Ok(false) => Ok(HttpResponse::Ok().json(json!({ "replayed": replayed }))),
+        Ok(true) => Ok(HttpResponse::Ok().json(json!({ "replayed": replayed, "more": true }))),
+        Err(error) => {
+            let problem = store_problem(&error);
+            let detail = "the store stopped answering; what is left is replayed by asking again";
+            Err(problem.with_detail(format!("{replayed} were replayed, then {detail}")))
+        }
+    }
+}
+
+/// `{"state":"dead","source":…,"destination":…,"since":…,"until":…}`
+fn query(body: Value) -> Result<Query, Vec<FieldError>> {
+    let mut fields = Fields::of(body, "body");
+    let state: Option<State> = fields.parsed("state");
+    let query = Query {
+        states: state.into_iter().collect(),
+        source: fields.parsed("source"),
+        destination: fields.parsed("destination"),
+        since: fields.parsed("since"),
+        until: fields.parsed("until"),
+        limit: Query::LIMIT_MAX,
+        ..Query::default()
+    };
+    let is_at_fault = |fields: &Fields| fields.errors.iter().any(|error| error.field == "state");
+    match state {
+        Some(state) if TOGETHER.contains(&state) => {}
+        Some(_) => fields.fault("state", "not_replayable", "expected dead or unknown"),
+        None if is_at_fault(&fields) => {}
+        None => fields.fault("state", "missing", "say which to replay: dead or unknown"),
+    }
+    let errors = fields.finish();
+    if errors.is_empty() { Ok(query) } else { Err(errors) }
+}
+
+/// Replays what a query matches, newest first. How many were, and whether there may be more; or
+/// why it ended early.
+async fn replay_all(console: &Console, mut query: Query) -> (u64, Result<bool, StoreError>) {
+    let (mut replayed, mut looked_at) = (0, 0);
+    loop {
+        let page = match console.store.list(query.clone()).await {
+            Ok(page) => page,
+            Err(error) => return (replayed, Err(error)),
+        };
+        looked_at += page.records.len();
+        let ids: Vec<_> = page.records.into_iter().map(|record| record.id).collect();
+        let mut done = stream::iter(ids).map(|id| patiently(console, id)).buffer_unordered(AT_ONCE);
+        let mut failed = None;
+        while let Some(one) = done.next().await {
+            match one {
+                Ok(Replayed::Queued | Replayed::Merged { .. }) => replayed += 1,
+                Ok(Replayed::Refused(_) | Replayed::Missing) => {} // it changed meanwhile
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(error) = failed {
+            return (replayed, Err(error));
+        }
+        query.cursor = page.next;
+        if query.cursor.is_none() || looked_at >= LOOKED_AT_MAX {
+            return (replayed, Ok(query.cursor.is_some()));
+        }
+    }
+}
+
+/// Forms go first: while the store has too much to do, a replay waits.
+async fn patiently(console: &Console, id: SubmissionId) -> Result<Replayed, StoreError> {
+    for _ in 0..BUSY_TRIES {
+        match console.store.replay(id, console.clock.now(), None).await {
+            Err(StoreError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
+            decided => return decided,
+        }
+    }
+    Err(StoreError::Busy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_says_which_state_and_nothing_unknown() {
+        let body =
+            json!({"state": "unknown", "source": "website", "since": "2026-11-23T09:00:00Z"});
+        let asked = query(body).unwrap();
+        assert_eq!(asked.states, [State::Unknown]);
+        assert_eq!(asked.source, Some("website".parse().unwrap()));
+        assert!(asked.since.is_some() && asked.until.is_none());
+        let faults = |body: Value| -> Vec<_> {
+            let errors = query(body).unwrap_err();
+            errors.iter().map(|error| format!("{} {}", error.field, error.code)).collect()
+        };
+        assert_eq!(faults(Value::Null), ["state missing"]);
+        assert_eq!(faults(json!({"state": "gone"})), ["state malformed"]);
+        for state in ["created", "quarantined", "pending"] {
+            assert_eq!(faults(json!({ "state": state })), ["state not_replayable"]);
+        }
+        let wrong = json!({"state": "dead", "since": "today", "sauce": "x", "source": "a b"});
+        assert_eq!(faults(wrong), ["source malformed", "since malformed", "sauce unknown"]);
+    }
+}

@@ -1,0 +1,102 @@
+//! `GET /api/stats`: what became of what was accepted lately.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+
+use super::tally::Tally;
+use super::{Console, store_problem};
+use crate::lead::Timestamp;
+use crate::problem::Problem;
+use crate::store::{Query, StoreError};
+
+/// The window, where the request does not say.
+const WINDOW_DEFAULT: Duration = Duration::from_secs(24 * 3600);
+
+/// The longest window: a month, whichever.
+const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+
+/// Submissions that are counted, the newest first: a second or two of work, and some MB.
+const COUNTED_MAX: u64 = 50_000;
+
+/// The query of `GET /api/stats`, as text.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct StatsQuery {
+    window: Option<String>,
+}
+
+pub(super) async fn show(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
+    shown(&request, &console).await.unwrap_or_else(|problem| problem.respond())
+}
+
+async fn shown(request: &HttpRequest, console: &Console) -> Result<HttpResponse, Problem> {
+    console.authorise(request)?;
+    let bad = |detail| Problem::new(StatusCode::BAD_REQUEST, "query", detail);
+    let asked = web::Query::<StatsQuery>::from_query(request.query_string())
+        .map_err(|_| bad("the query takes window, at most once"))?;
+    let window = window(asked.into_inner().window.as_deref()).map_err(bad)?;
+    let until = console.clock.now();
+    let tally = count(console, until.minus(window), until, COUNTED_MAX).await;
+    let tally = tally.map_err(|error| store_problem(&error))?;
+    Ok(HttpResponse::Ok().json(tally.view(until)))
+}
+
+fn window(text: Option<&str>) -> Result<Duration, &'static str> {
+    let Some(text) = text else { return Ok(WINDOW_DEFAULT) };
+    let malformed = "window: expected a number and a unit, such as 30m, 24h or 7d";
+    let window = humantime::parse_duration(text.trim()).map_err(|_| malformed)?;
+    let is_in_range = window >= Duration::from_secs(1) && window <= WINDOW_MAX;
+    if is_in_range { Ok(window) } else { Err("window: expected 1s to 31d") }
+}
+
+/// Counts what was accepted from `since` on, the newest `max` of it.
+///
+/// The store is asked for pages without a beginning, and what is older is left out here: a store
+/// that is told one looks through everything before it for more.
+async fn count(
+    console: &Console,
+    since: Timestamp,
+    until: Timestamp,
+    max: u64,
+) -> Result<Tally, StoreError> {
+    // Who waits here has gone when its client has; nothing is counted for it.
+    let _alone = console.counting.acquire().await;
+    let mut tally = Tally::from(since);
+    let mut query = Query { until: Some(until), limit: Query::LIMIT_MAX, ..Query::default() };
+    loop {
+        let page = console.store.list(query.clone()).await?;
+        // What was spooled is accepted late and stands among what is newer: a whole page tells.
+        let mut is_over = true;
+        for record in page.records.iter().filter(|record| record.received_at >= since) {
+            is_over = false;
+            if tally.submissions() == max {
+                tally.cut_short();
+                return Ok(tally);
+            }
+            tally.add(record);
+        }
+        query.cursor = page.next;
+        if is_over || query.cursor.is_none() {
+            return Ok(tally);
+        }
+        tokio::task::yield_now().await; // probes and other requests have this thread too
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_a_duration_up_to_a_month() {
+        assert_eq!(window(None), Ok(WINDOW_DEFAULT));
+        assert_eq!(window(Some("7d")), Ok(WINDOW_DEFAULT * 7));
+        assert_eq!(window(Some(" 90m ")), Ok(Duration::from_secs(5400)));
+        for wrong in ["", "24", "0s", "32d", "-1h", "yesterday"] {
+            assert!(window(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+}
