@@ -109,6 +109,7 @@ macro_rules! conformance {
                 forgetting_frees_what_the_erased_brought, sweeping_keeps_what_is_wanted,
                 sweeping_leaves_claims_alone, a_closed_store_says_so;
             looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
+                pages_leave_nobody_out,
                 a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;
             lanes: places_come_one_after_another, lanes_do_not_share_a_pace_or_a_gate,
                 a_far_place_is_refused, a_used_up_hour_says_later,

@@ -7,7 +7,7 @@ use redis::{Value, cmd, from_redis_value};
 use super::Inner;
 use super::record::{self, Hash, Numbered, Parts, state, unreadable};
 use super::script::{self, Call, DEPTH, PAGE, SEARCH, SHOW, STATE, Script};
-use crate::lead::{DestinationId, Identity, Record, State, SubmissionId};
+use crate::lead::{DestinationId, Identity, Record, State, SubmissionId, Timestamp};
 use crate::store::code::code;
 use crate::store::payload::Vault;
 use crate::store::{Cursor, Depth, Ledger, Match, Page, Query, StoreError};
@@ -46,11 +46,16 @@ pub(super) async fn list(inner: &Inner, query: &Query) -> Result<Page, StoreErro
         if let Some(first) = some.first() {
             places.entry(lane.clone()).or_insert(first.number + 1);
         }
-        found.extend(some);
+        // A log stays in its own order, which a place in it is of: what came at the same time may
+        // stand in another one than it was received in, and would be on no page.
+        let mut at = Timestamp::from_millis(i64::MAX);
+        found.extend(some.into_iter().map(|numbered| {
+            at = at.min(numbered.record.received_at);
+            (at, numbered)
+        }));
     }
-    found.sort_by_key(|Numbered { number, record }| {
-        std::cmp::Reverse((record.received_at, record.id, *number))
-    });
+    found.sort_by_key(|(at, _)| std::cmp::Reverse(*at)); // stable
+    let mut found: Vec<_> = found.into_iter().map(|(_, numbered)| numbered).collect();
     let is_last = found.len() <= limit;
     found.truncate(limit);
     for Numbered { number, record } in &found {
