@@ -389,9 +389,8 @@ fn a_gate_reads_back_what_it_writes() {
     assert_eq!(probed, expected, "replicas of two versions read each other's");
 }
 
-/// The watch and whoever sends share at the same time, and other replicas hear of it.
-#[tokio::test]
-async fn a_stop_is_told_of_once_by_who_has_moved_the_gate() {
+/// What somebody tells the operator through, and what counts it: nobody posts it.
+fn desk() -> (Notifier, Arc<Metrics>) {
     let settings = config::Notify {
         url: config::HookUrl("http://127.0.0.1:9/".parse().unwrap()),
         keys: Vec::new(),
@@ -403,11 +402,20 @@ async fn a_stop_is_told_of_once_by_who_has_moved_the_gate() {
     let clock = Clock::from_fn(|| NOW);
     let (notifier, courier) = notify::open(&settings, Arc::clone(&metrics), clock).unwrap();
     drop(courier); // what is told is counted at once
-    let told = |event: &str| {
-        let line =
-            format!("leadgate_notifications_total{{type=\"{event}\",outcome=\"dropped\"}} 1");
-        metrics.render().lines().filter(|found| found.contains(event)).eq([line.as_str()])
-    };
+    (notifier, metrics)
+}
+
+/// Whether the operator was told of that, once.
+fn is_told(metrics: &Metrics, event: &str) -> bool {
+    let line = format!("leadgate_notifications_total{{type=\"{event}\",outcome=\"dropped\"}} 1");
+    metrics.render().lines().filter(|found| found.contains(event)).eq([line.as_str()])
+}
+
+/// The watch and whoever sends share at the same time, and other replicas hear of it.
+#[tokio::test]
+async fn a_stop_is_told_of_once_by_who_has_moved_the_gate() {
+    let (notifier, metrics) = desk();
+    let told = |event: &str| is_told(&metrics, event);
     let bed = Bed::new();
     let [gate, other] = [(); 2].map(|()| bed.gate().notifying(notifier.clone()));
     gate.leave(turn(&gate, NOW).await, Signal::Misconfigured, NOW, Duration::ZERO);

@@ -163,6 +163,24 @@ async fn going_on_is_a_persons_word_that_the_configuration_is_mended() {
     turn(&gate, NOW).await;
 }
 
+/// By the one that was asked, and by none that learns of it.
+#[tokio::test]
+async fn the_operator_is_told_of_a_pause_once() {
+    let (notifier, metrics) = desk();
+    let bed = Bed::new();
+    let gates = [(); 2].map(|()| bed.gate().notifying(notifier.clone()));
+    for (order, event) in [(Order::Pause, "lane.stopped"), (Order::Resume, "lane.resumed")] {
+        for _ in 0..2 {
+            give_order(&*bed.store, &lane(), order, &notifier, NOW).await.unwrap();
+            for gate in &gates {
+                gate.sync(NOW).await.unwrap();
+            }
+        }
+        assert!(is_told(&metrics, event), "{}", metrics.render());
+    }
+    assert!(is_told(&metrics, "lane.stopped"), "once in all");
+}
+
 /// A store that was put back to an older state does not undo a pause.
 #[tokio::test]
 async fn a_pause_that_the_store_has_lost_is_told_again() {
