@@ -21,6 +21,7 @@ mod outages;
 mod pause;
 #[path = "../servers/receiver.rs"]
 mod receiver;
+mod reconcile;
 mod redis_servers;
 mod redis_starts;
 mod replay;
