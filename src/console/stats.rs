@@ -21,6 +21,9 @@ const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Submissions that are counted, the newest first: a second or two of work, and some MB.
 const COUNTED_MAX: u64 = 50_000;
 
+/// One request counts at a time; with its turn and its work it has an answer after this.
+const COUNTING_MAX: Duration = Duration::from_secs(30);
+
 /// The query of `GET /api/stats`, as text.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -39,7 +42,11 @@ async fn shown(request: &HttpRequest, console: &Console) -> Result<HttpResponse,
         .map_err(|_| bad("the query takes window, at most once"))?;
     let window = window(asked.into_inner().window.as_deref()).map_err(bad)?;
     let until = console.clock.now();
-    let tally = count(console, until.minus(window), until, COUNTED_MAX).await;
+    let counting = count(console, until.minus(window), until, COUNTED_MAX);
+    let tally = tokio::time::timeout(COUNTING_MAX, counting).await.map_err(|_| {
+        let detail = "counting takes too long now; ask for a shorter window, or later";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    })?;
     let tally = tally.map_err(|error| store_problem(&error))?;
     Ok(HttpResponse::Ok().json(tally.view(until)))
 }

@@ -186,12 +186,7 @@ impl Composer {
                 let room = SUBJECT_MAX - marker.chars().count();
                 (cut(subject, room) + &marker, cut(comment, COMMENT_MAX))
             }
-            Marker::Comment => {
-                let marker = format!("\n{}", comment_marker(id));
-                let room = COMMENT_MAX - marker.chars().count();
-                let comment = cut(comment, room) + &marker;
-                (cut(subject, SUBJECT_MAX), comment.trim_start().to_owned())
-            }
+            Marker::Comment => (cut(subject, SUBJECT_MAX), with_marker(comment, id)),
         }
     }
 
@@ -259,6 +254,13 @@ pub fn subject_marker(id: SubmissionId) -> String {
     let bytes = id.as_bytes();
     let tail: String = bytes[11..].iter().map(|byte| format!("{byte:02x}")).collect();
     format!("#lg{tail}")
+}
+
+/// A comment that ends with the reference, which is never cut.
+fn with_marker(comment: &str, id: SubmissionId) -> String {
+    let marker = format!("\n{}", comment_marker(id));
+    let comment = cut(comment, COMMENT_MAX - marker.chars().count()) + &marker;
+    comment.trim_start().to_owned()
 }
 
 /// The reference in a comment: the whole id, by which the ledger is searched.

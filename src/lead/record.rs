@@ -89,10 +89,14 @@ pub enum Phase {
 pub struct Event {
     /// When.
     pub at: Timestamp,
-    /// `accepted`, `merged`, `quarantined`, `test`, `attempt`, `lease_expired`, `replayed`,
-    /// `promoted` (the lead it was merged into died), `erased`.
+    /// `accepted`, `merged`, `quarantined`, `test`, `attempt`, `look` (whether an unknown lead was
+    /// made), `comment` (a merged one is added to its lead), `handed_back` (nothing was sent),
+    /// `lease_expired`, `rechecked` (another Redis took over), `replayed`, `promoted` (the lead it
+    /// was merged into died), `erased`.
     pub event: String,
-    /// How an attempt ended: `created`, `retry`, `postponed`, `unknown`, `dead`.
+    /// How an attempt ended: `created`, `retry`, `postponed`, `unknown`, `dead`; a look: `created`,
+    /// `absent`, `unclear`, `send_again`, `postponed`, `dead`; a comment: `added`, `added_before`,
+    /// `with_lead` (it was in the create), `nothing_new`, `retry`, `postponed`, `given_up`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     /// The upstream's HTTP status.

@@ -76,10 +76,10 @@ pub enum Task {
 }
 
 impl Task {
-    /// What the task is called.
+    /// What the task is called in a record's history.
     pub const fn word(&self) -> &'static str {
         match self {
-            Self::Create { .. } => "create",
+            Self::Create { .. } => "attempt",
             Self::Look(_) => "look",
             Self::Comment { .. } => "comment",
         }
@@ -142,7 +142,7 @@ pub enum Outcome {
         /// Why, in words.
         reason: String,
     },
-    /// Of a look: not found, or not surely; to be looked for again.
+    /// Of a look: not found, or not surely; to be looked for again. Spends an attempt.
     Look {
         /// Not before this.
         due: Timestamp,

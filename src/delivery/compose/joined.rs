@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::{COMMENT, COMMENT_MAX, Composer, FormFields, Voice, comment_marker};
+use super::{COMMENT, COMMENT_MAX, Composer, FormFields, Voice, with_marker};
 use crate::caresoft::{cut, plain_clock};
 use crate::config::Marker;
 use crate::lead::Lead;
@@ -17,22 +17,17 @@ impl Composer {
         said.iter().for_each(|said| known.learn(&said.lead));
         let voice = Voice::of_work(work);
         let text = self.addition(&voice, &known)?;
-        Some(match self.comment_mark(work) {
-            Some(marker) => {
-                let marker = format!("\n{marker}");
-                cut(&text, COMMENT_MAX - marker.chars().count()) + &marker
-            }
-            None => cut(&text, COMMENT_MAX),
+        Some(match self.marker {
+            Marker::Comment => with_marker(&text, work.lease.id),
+            Marker::Subject | Marker::None => cut(&text, COMMENT_MAX),
         })
-    }
-
-    /// The gateway's own reference in comments, where it is wanted in comments.
-    fn comment_mark(&self, work: &Work) -> Option<String> {
-        (self.marker == Marker::Comment).then(|| comment_marker(work.lease.id))
     }
 
     /// A create's comment with what has joined the lead.
     pub(super) fn with_joined(&self, comment: String, lead: &Lead, joined: &[Joined]) -> String {
+        if joined.is_empty() {
+            return comment;
+        }
         let mut known = Known::default();
         known.learn(lead);
         let mut whole = comment;

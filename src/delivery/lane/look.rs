@@ -12,7 +12,7 @@ use crate::store::{Match, Query, StoreError};
 pub(super) enum Broken {
     /// It may not go on now; it counts for nothing.
     Stopped,
-    /// CareSoft, or the store, did not answer sensibly.
+    /// CareSoft could not be reached, or did not answer sensibly.
     Failed(String),
 }
 
@@ -23,8 +23,7 @@ impl From<Ended> for Broken {
             | Ended::Failed(
                 Failure::Throttled { .. }
                 | Failure::LockedOut { .. }
-                | Failure::Configuration { .. }
-                | Failure::NotSent { .. },
+                | Failure::Configuration { .. },
             ) => Self::Stopped,
             Ended::Failed(failure) => Self::Failed(failure.to_string()),
         }
@@ -96,7 +95,7 @@ impl Lane {
         }
         Ok(match is_thorough {
             true => Sight::Absent,
-            false => Sight::Unclear("too many leads to look through".to_owned()),
+            false => Sight::Unclear("not every lead could be looked through".to_owned()),
         })
     }
 
@@ -111,11 +110,15 @@ impl Lane {
             let query = LeadsQuery { page: Some(page), ..query.clone() };
             let query = &query;
             let found = asking.ask(|client| async move { client.leads(query).await }).await?;
-            let count = u32::try_from(found.leads.len()).unwrap_or(ROWS);
+            let count = found.leads.len();
             rows.extend(found.leads);
-            let is_all = found.num_found.is_some_and(|all| rows.len() as u64 >= all);
-            if is_all || count == 0 || (count < ROWS && found.num_found.is_none()) {
-                return Ok((rows, true));
+            // Without a count a short page is the last; with one, an empty page is no end.
+            let is_all = match found.num_found {
+                Some(all) => rows.len() as u64 >= all,
+                None => count < ROWS as usize,
+            };
+            if is_all || count == 0 {
+                return Ok((rows, is_all));
             }
         }
         Ok((rows, false))

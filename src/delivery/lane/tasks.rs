@@ -42,7 +42,7 @@ impl Lane {
                 None => {
                     let event = Event {
                         outcome: Some("nothing_new".to_owned()),
-                        ..Event::plain(self.clock.now(), "comment")
+                        ..Event::plain(self.clock.now(), work.task.word())
                     };
                     self.settle(work, Outcome::Told, event).await;
                     None
@@ -61,19 +61,17 @@ impl Lane {
     ) {
         let began = self.clock.now();
         let mut asking = Asking::new(self, work.lease.deadline, turn, stop);
-        let (event, end) = match prepared {
-            Prepared::Create(request) => {
-                ("attempt", self.create(&mut asking, work, &request).await)
-            }
+        let end = match prepared {
+            Prepared::Create(request) => self.create(&mut asking, work, &request).await,
             Prepared::Look(sought, unsure) => {
                 let sight = self.look(&mut asking, &sought).await;
-                ("look", self.looked(work, unsure, sight))
+                self.looked(work, unsure, sight)
             }
             Prepared::Comment { lead_id, text } => {
                 let told = self.comment(&mut asking, work.lease.id, lead_id, &text).await;
                 let now = self.clock.now();
                 let (outcome, word, detail) = after_comment(told, work, &self.retry, now);
-                ("comment", End { outcome, word, detail })
+                End { outcome, word, detail }
             }
         };
         let event = Event {
@@ -81,7 +79,7 @@ impl Lane {
             status: asking.status,
             ms: u64::try_from(asking.elapsed.as_millis()).ok(),
             detail: end.detail,
-            ..Event::plain(began, event)
+            ..Event::plain(began, work.task.word())
         };
         let is_created = matches!(end.outcome, Outcome::Created(_));
         let settled = self.settle(work, end.outcome, event).await;

@@ -61,58 +61,68 @@ impl Store for AwayUntil {
         self.1.expire_leases(now).await
     }
 
-    async fn pace(&self, _: &DestinationId, _: &PaceRule, _: u64) -> Result<Paced, StoreError> {
-        unimplemented!()
+    async fn pace(
+        &self,
+        lane: &DestinationId,
+        rule: &PaceRule,
+        gate: u64,
+    ) -> Result<Paced, StoreError> {
+        self.1.pace(lane, rule, gate).await
     }
 
-    async fn gate(&self, _: &DestinationId) -> Result<SharedGate, StoreError> {
-        unimplemented!()
+    async fn gate(&self, lane: &DestinationId) -> Result<SharedGate, StoreError> {
+        self.1.gate(lane).await
     }
 
     async fn move_gate(
         &self,
-        _: &DestinationId,
-        _: u64,
-        _: String,
+        lane: &DestinationId,
+        from: u64,
+        state: String,
     ) -> Result<SharedGate, StoreError> {
-        unimplemented!()
+        self.1.move_gate(lane, from, state).await
     }
 
-    async fn list(&self, _: Query) -> Result<Page, StoreError> {
-        unimplemented!()
+    async fn list(&self, query: Query) -> Result<Page, StoreError> {
+        self.1.list(query).await
     }
 
     async fn ledger(&self) -> Result<Ledger, StoreError> {
-        unimplemented!()
+        self.1.ledger().await
     }
 
-    async fn depth(&self, _: &DestinationId) -> Result<Depth, StoreError> {
-        unimplemented!()
+    async fn depth(&self, lane: &DestinationId) -> Result<Depth, StoreError> {
+        self.1.depth(lane).await
     }
 
     async fn replay(
         &self,
-        _: SubmissionId,
-        _: Timestamp,
-        _: Option<(Lead, Vec<Identity>)>,
+        id: SubmissionId,
+        now: Timestamp,
+        corrected: Option<(Lead, Vec<Identity>)>,
     ) -> Result<Replayed, StoreError> {
-        unimplemented!()
+        self.1.replay(id, now, corrected).await
     }
 
-    async fn forget(&self, _: Vec<Identity>, _: Timestamp) -> Result<u64, StoreError> {
-        unimplemented!()
+    async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError> {
+        self.1.forget(identities, now).await
     }
 
-    async fn sweep(&self, _: Timestamp, _: &Retention, _: usize) -> Result<u64, StoreError> {
-        unimplemented!()
+    async fn sweep(
+        &self,
+        now: Timestamp,
+        retention: &Retention,
+        limit: usize,
+    ) -> Result<u64, StoreError> {
+        self.1.sweep(now, retention, limit).await
     }
 
     fn kind(&self) -> &'static str {
-        "away"
+        self.1.kind()
     }
 
     async fn health(&self) -> Result<Health, StoreError> {
-        unimplemented!()
+        self.1.health().await
     }
 
     fn arrivals(&self) -> watch::Receiver<u64> {

@@ -125,11 +125,14 @@ impl Run {
     async fn settle(&mut self, store: &dyn Store) {
         let Some(work) = self.chance.one_of(&self.leased) else { return };
         let due = self.now().plus(Duration::from_secs(self.chance.below(9)));
-        let outcome = match self.chance.below(8) {
-            0 => Outcome::Retry { due },
-            1 => Outcome::Postponed { due },
-            2 => unknown(),
-            3..=5 => dead(),
+        let outcome = match (&work.task, self.chance.below(8)) {
+            (Task::Create { .. } | Task::Comment { .. }, 0) => Outcome::Retry { due },
+            (_, 1) => Outcome::Postponed { due },
+            (Task::Create { .. }, 2) => unknown(),
+            (Task::Look(unsure), 2) => Outcome::Look { due, looks: unsure.looks + 1 },
+            (Task::Look(_), 3) => Outcome::SendAgain { due },
+            (Task::Comment { .. }, _) => Outcome::Told,
+            (_, 3..=5) => dead(),
             _ => created(self.chance.below(1000)),
         };
         settle(store, &work, self.now(), outcome).await; // stale, as often as not
@@ -167,7 +170,10 @@ impl Run {
             let count = counted.get(&state).copied().unwrap_or_default();
             assert_eq!(ledger.count(state), count, "step {step}: {state}");
         }
-        assert_eq!(store.depth(&lane()).await.unwrap().pending, ledger.count(State::Pending));
+        let depth = store.depth(&lane()).await.unwrap();
+        assert_eq!(depth.pending, ledger.count(State::Pending), "step {step}");
+        assert_eq!(depth.unknown, ledger.count(State::Unknown), "step {step}");
+        assert!(depth.comments <= ledger.count(State::Merged), "step {step}");
         self.one_person_one_lead(&records, step);
         nobody_is_lost(&records, step);
     }

@@ -153,12 +153,8 @@ pub(crate) async fn settle(
     now: Timestamp,
     outcome: Outcome,
 ) -> Settled {
-    let name = match work.task {
-        Task::Create { .. } => "attempt",
-        Task::Look(_) => "look",
-        Task::Comment { .. } => "comment",
-    };
-    let event = Event { outcome: Some(outcome.word().into()), ..Event::plain(now, name) };
+    let event =
+        Event { outcome: Some(outcome.word().into()), ..Event::plain(now, work.task.word()) };
     store.settle(&work.lease, now, outcome, event).await.unwrap()
 }
 

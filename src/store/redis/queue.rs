@@ -187,15 +187,11 @@ fn joined(vault: &Vault, value: Value) -> Option<Vec<Joined>> {
 async fn put_aside(inner: &Inner, work: &Work, now: Timestamp) {
     let lease = &work.lease;
     tracing::error!(lead_id = %lease.id, "a stored lead cannot be read");
-    let outcome = match work.task {
-        Task::Comment { .. } => Outcome::Told,
-        _ => Outcome::Dead { reason: UNREADABLE.into() },
+    let (outcome, word) = match work.task {
+        Task::Comment { .. } => (Outcome::Told, "given_up"),
+        _ => (Outcome::Dead { reason: UNREADABLE.into() }, "dead"),
     };
-    let event = Event {
-        outcome: Some(outcome.word().into()),
-        detail: Some(UNREADABLE.into()),
-        ..Event::plain(now, work.task.word())
-    };
+    let event = Event { outcome: Some(word.into()), ..Event::plain(now, work.task.word()) };
     if let Err(error) = settle(inner, lease, now, &outcome, &event).await {
         tracing::error!(lead_id = %lease.id, %error, "nor be put aside: its lease will end");
     }

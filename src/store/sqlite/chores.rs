@@ -13,7 +13,7 @@ use crate::lead::{DestinationId, Event, State, SubmissionId, Timestamp, Upstream
 use crate::store::payload::Vault;
 use crate::store::{JOINED_MAX, Joined, Task};
 
-/// Or there was no need: it adds nothing.
+/// Nor need it be, where it says what the lead says.
 const NOT_YET: u8 = 0;
 /// It is in the create that was leased last.
 const WITH_CREATE: u8 = 1;

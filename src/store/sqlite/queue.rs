@@ -205,7 +205,7 @@ fn take(
         return leave(transaction, &work.lease, now, UNREADABLE);
     }
     let dead = Outcome::Dead { reason: UNREADABLE.into() };
-    let event = Event { outcome: Some("dead".into()), ..Event::plain(now, "attempt") };
+    let event = Event { outcome: Some("dead".into()), ..Event::plain(now, work.task.word()) };
     settle(transaction, &work.lease, now, &dead, &event)?;
     Ok(None)
 }
@@ -300,7 +300,7 @@ pub(super) fn settle(
             transaction.arrived |= *due <= now;
         }
         Outcome::Look { due, looks } => {
-            back_in_queue(db, CHORE_POSTPONE, record.seq, *due, now, &events)?;
+            back_in_queue(db, CHORE_RETRY, record.seq, *due, now, &events)?;
             db.prepare_cached("UPDATE records SET looks = ?2 WHERE seq = ?1")?
                 .execute((record.seq, looks))?;
         }

@@ -29,7 +29,7 @@ event(record, tonumber(ARGV[11]), ARGV[12], ARGV[13])
 leave_queue(id, record)
 if outcome == 'retry' or outcome == 'postponed' or outcome == 'look' then
   local due = tonumber(ARGV[7])
-  if outcome == 'retry' then record.a = (record.a or 0) + 1 end
+  if outcome ~= 'postponed' then record.a = (record.a or 0) + 1 end
   if outcome == 'look' then record.k = tonumber(ARGV[8]) end
   if record.s == PENDING then
     if outcome == 'retry' then record.c, record.p = 1, due end
