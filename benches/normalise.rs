@@ -5,8 +5,7 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+mod cost;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -18,6 +17,8 @@ use leadgate::normalise::fold::fold;
 use leadgate::normalise::{Draft, Rules, attribution, email, name, normalise, phone, ref_url};
 use serde_json::Value;
 use url::Url;
+
+use self::cost::cost;
 
 const BODY: &str = r#"{"ho_ten":"Nguyễn Văn Thử 7","so_dien_thoai":"0900000007","email":"thu.7@example.vn","noi_dung":"Tôi muốn được tư vấn về căn hộ hai phòng ngủ, xin gọi lại sau 18 giờ.","thanh_pho":"Huế","san_pham":"Căn hộ 2PN","page_url":"https://shop.example.vn/du-an/can-ho?utm_source=facebook&utm_medium=cpc&utm_campaign=tet-2027&utm_content=video-1&fbclid=IwAR0abcdefghijklmnopqrstuvwxyz0123456789","referrer":"https://l.facebook.com/","utm_term":"can ho","consent":"Đồng ý nhận tin","filler":"0123456789012345678901234567"}"#;
 
@@ -36,9 +37,6 @@ const LABELS: [&str; 12] = [
     "your-name",
     "cf-turnstile-response",
 ];
-
-const ROUND: Duration = Duration::from_millis(5);
-const ROUNDS: usize = 60;
 
 fn main() {
     let body = Bytes::from_static(BODY.as_bytes());
@@ -87,23 +85,6 @@ fn document(body: &Bytes) -> Value {
 
 fn draft(document: Value, preset: &Preset) -> Draft {
     extract(document, preset, None).expect("few fields").draft
-}
-
-/// Nanoseconds per call, in the best of the rounds.
-fn cost<T>(mut call: impl FnMut() -> T) -> f64 {
-    let mut best = f64::MAX;
-    for _ in 0..ROUNDS {
-        let began = Instant::now();
-        let mut calls = 0.0;
-        while began.elapsed() < ROUND {
-            for _ in 0..16 {
-                black_box(call());
-            }
-            calls += 16.0;
-        }
-        best = best.min(began.elapsed().as_secs_f64() * 1e9 / calls);
-    }
-    best
 }
 
 fn report(step: &str, nanoseconds: f64) {

@@ -6,12 +6,13 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
+mod cost;
 
 use leadgate::lead::Lead;
 use leadgate::store::payload::{Payload, Vault};
 use secrecy::SecretString;
+
+use self::cost::cost;
 
 const LEAD: &str = r#"{"name":"Nguyễn Văn Thử","phone":"+84900000001","email":"thu.nguyen88@example.vn","message":"Tôi muốn được tư vấn về căn hộ hai phòng ngủ","ref_url":"https://shop.example.vn/du-an/can-ho?utm_source=facebook&utm_medium=cpc&utm_campaign=tet-2027","page_url":"https://shop.example.vn/du-an/can-ho?utm_source=facebook&utm_medium=cpc&utm_campaign=tet-2027","referrer":null,"utm":{"campaign":"tet-2027","medium":"cpc","source":"facebook"},"click_ids":{},"answers":[],"fields":{"email":"thu.nguyen88@example.vn","ho_ten":"Nguyễn Văn Thử","noi_dung":"Tôi muốn được tư vấn về căn hộ hai phòng ngủ","so_dien_thoai":"0900 000 001"}}"#;
 
@@ -19,9 +20,6 @@ const FORM: &str = r#"{"name":"Nguyễn Văn Thử 7","phone":"+84900000007","em
 
 const SENTENCE: &str = "Gia đình tôi có bốn người và đang tìm một căn hộ gần trường học của hai cháu, \
     ngân sách khoảng ba tỷ rưỡi, ưu tiên tầng trung và có ban công hướng đông nam. ";
-
-const ROUND: Duration = Duration::from_millis(5);
-const ROUNDS: usize = 60;
 
 fn main() {
     let lead: Lead = serde_json::from_str(LEAD).expect("a lead");
@@ -49,21 +47,4 @@ fn main() {
         costs.iter().for_each(|cost| print!("{cost:8.0}"));
         println!();
     }
-}
-
-/// Nanoseconds per call, in the best of the rounds.
-fn cost<T>(mut call: impl FnMut() -> T) -> f64 {
-    let mut best = f64::MAX;
-    for _ in 0..ROUNDS {
-        let began = Instant::now();
-        let mut calls = 0.0;
-        while began.elapsed() < ROUND {
-            for _ in 0..16 {
-                black_box(call());
-            }
-            calls += 16.0;
-        }
-        best = best.min(began.elapsed().as_secs_f64() * 1e9 / calls);
-    }
-    best
 }

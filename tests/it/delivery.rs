@@ -87,6 +87,27 @@ custom_fields = [
     gateway.stop().await;
 }
 
+/// Options by name: the lane has learned CareSoft's ids of them before the first lead goes out.
+#[tokio::test]
+async fn options_by_name_are_sent_by_id() {
+    let caresoft = CareSoft::start(Options::default());
+    let extra = r#"
+[sources.website.lead]
+custom_fields = [{ id = 6068, from = "loai", values = { "mua" = "Mua" }, default = "khac" }]
+"#;
+    let gateway = Gateway::start(&caresoft, extra).await;
+    for (phone, kind, option) in [("0900000001", "mua", "106902"), ("0900000002", "thue", "106903")]
+    {
+        let id = gateway.submit(json!({"phone": phone, "loai": kind})).await;
+        gateway.settled(&id, &["created"]).await;
+        let lead = caresoft.leads_of(phone).remove(0);
+        assert_eq!(lead.received["custom_fields"], json!([{"id": 6068, "value": option}]));
+    }
+    let asked = |route| caresoft.sandbox.log().iter().filter(|entry| entry.route == route).count();
+    assert_eq!(asked(Route::TicketCustomFields), 1, "once a day");
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn long_texts_are_cut_at_a_character_and_keep_the_reference() {
     let caresoft = CareSoft::start(Options::default());

@@ -8,6 +8,7 @@ mod attribution;
 mod binary;
 mod contradictions;
 mod delivery;
+mod duplicates;
 mod fixtures;
 mod fleet;
 mod gateway;
@@ -28,5 +29,6 @@ mod replay;
 mod served;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod standby;
 mod stats;
 mod survival;

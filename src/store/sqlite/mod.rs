@@ -24,6 +24,7 @@ mod reader;
 mod record;
 mod replay;
 mod runs;
+mod settle;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -237,7 +238,7 @@ impl Store for Sqlite {
         event: Event,
     ) -> Result<Settled, StoreError> {
         let lease = lease.clone();
-        self.write(move |transaction| queue::settle(transaction, &lease, now, &outcome, &event))
+        self.write(move |transaction| settle::settle(transaction, &lease, now, &outcome, &event))
             .await
     }
 
@@ -245,9 +246,9 @@ impl Store for Sqlite {
         let mut expired = 0;
         loop {
             let some =
-                self.write(move |transaction| queue::expire_leases(transaction, now, now)).await?;
+                self.write(move |transaction| settle::expire_leases(transaction, now, now)).await?;
             expired += u64::from(some.unknown);
-            if some.looked_at < queue::EXPIRED_MAX {
+            if some.looked_at < settle::EXPIRED_MAX {
                 return Ok(expired);
             }
         }

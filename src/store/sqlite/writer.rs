@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::checkpoint::Wal;
 use super::fault::Fault;
-use super::queue;
+use super::settle;
 use super::transaction::{Memory, Settings, Transaction};
 use crate::lead::Timestamp;
 use crate::store::StoreError;
@@ -95,8 +95,8 @@ impl Writer {
         let always = Timestamp::from_millis(i64::MAX);
         loop {
             let some =
-                self.in_transaction(|transaction| queue::expire_leases(transaction, always, now))?;
-            if some.looked_at < queue::EXPIRED_MAX {
+                self.in_transaction(|transaction| settle::expire_leases(transaction, always, now))?;
+            if some.looked_at < settle::EXPIRED_MAX {
                 return Ok(());
             }
         }

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 
 use super::*;
 use crate::lead::State;
+use crate::store::Task;
 use crate::store::conformance::{self, at, form, phone};
 
 #[tokio::test]
@@ -134,4 +135,35 @@ async fn traces(store: &Sqlite, id: SubmissionId) -> Vec<Vec<u8>> {
     });
     let columns: Vec<Option<Vec<u8>>> = columns.await.unwrap();
     columns.into_iter().flatten().collect()
+}
+
+/// A database of the version before is gone on with, and what was parked in it is looked for.
+#[tokio::test]
+async fn the_version_before_is_upgraded() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let id = form().phone(11).accepted(&store).await;
+    let work = conformance::lease_one(&store, id, at(1)).await;
+    conformance::settle(&store, &work, at(2), conformance::unknown()).await;
+    store.close().await;
+    drop(store);
+    let db = Connection::open(folder.database()).unwrap();
+    db.execute_batch(
+        "DROP INDEX chores; DROP INDEX leased;
+         CREATE INDEX leased ON records (deadline, destination, received_at)
+             WHERE deadline IS NOT NULL;
+         ALTER TABLE records DROP COLUMN sent_at; ALTER TABLE records DROP COLUMN looks;
+         ALTER TABLE records DROP COLUMN resent; ALTER TABLE records DROP COLUMN told;
+         UPDATE records SET due = NULL; PRAGMA user_version = 2;",
+    )
+    .unwrap();
+    drop(db);
+
+    let store = folder.open();
+    let work = conformance::lease_one(&store, id, at(20)).await;
+    assert!(matches!(work.task, Task::Look(_)), "{}", work.task.word());
+    form().phone(11).at(at(21)).merged(&store, id).await;
+    store.close().await;
+    drop(store);
+    folder.open(); // and is of this version now
 }
