@@ -31,10 +31,12 @@ async fn lane(gateway: &Gateway) -> Value {
     lanes["lanes"][0].clone()
 }
 
+/// Waits until the lane is, for this replica and for all: orders are given to what they share.
 async fn is_in(gateway: &Gateway, state: &str) {
     let line = format!("leadgate_lane_state{{destination=\"main\",state=\"{state}\"}}");
     eventually(&format!("the lane is {state}"), || async {
-        (gateway.metric(&line).await == 1.0).then_some(())
+        let is_here = gateway.metric(&line).await == 1.0;
+        (is_here && lane(gateway).await["state"] == state).then_some(())
     })
     .await;
 }
@@ -69,8 +71,8 @@ async fn a_paused_lane_sends_nothing_also_after_a_restart(store: Backing) {
     gateway.stop().await;
 }
 
-/// Paused while a request is out that is answered by a lock-out: the pause does not hide it, and
-/// going on does not end it.
+/// A lane that is locked out is paused: the pause does not end the silence beneath it, and
+/// going on does not either.
 async fn a_lockout_passes_beneath_a_pause(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::LockOut));
