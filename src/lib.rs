@@ -13,6 +13,7 @@ pub mod config;
 pub mod console;
 mod credentials;
 pub mod delivery;
+pub mod fail_point;
 mod http_client;
 pub mod intake;
 pub mod lead;

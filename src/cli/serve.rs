@@ -15,6 +15,7 @@ use super::admin::token_file;
 use super::{Failed, Invocation};
 use crate::app::{App, StartError, Surroundings};
 use crate::config::{self, Config, ProcessEnvironment};
+use crate::fail_point;
 use crate::lead::Clock;
 use crate::sandbox::{Options, Sandbox};
 use crate::telemetry;
@@ -110,7 +111,7 @@ async fn serve(config: &Config, role: Role, sandbox: Option<BesideIt>) -> anyhow
         admin_token: admin_token.clone(),
         delivers: role != Role::Intake,
         sample_form: sandbox.is_some(),
-        clock: Clock::system(),
+        clock: fail_point::clock(),
     };
     let public = surroundings.public.as_ref().map(TcpListener::local_addr).transpose()?;
     let admin = surroundings.admin.local_addr()?;

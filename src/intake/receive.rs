@@ -15,6 +15,7 @@ use super::preset::Meaning;
 use super::source::Source;
 use super::{cors, verify};
 use crate::config::Invalid;
+use crate::fail_point::{self, FailPoint};
 use crate::lead::{RawBody, SubmissionId};
 use crate::normalise::fold::fold;
 use crate::normalise::{Draft, Normalised, Rules, normalise};
@@ -210,6 +211,7 @@ async fn admit(
         return Ok(ids);
     }
     let admitted: Vec<_> = batch.iter().map(|admission| admission.id).collect();
+    fail_point::pass(FailPoint::Decoded);
     let verdicts = intake.store.admit(batch).await.map_err(|error| {
         intake.metrics.store_error(intake.store.kind());
         if intake.failure_log.check().is_ok() {
@@ -217,6 +219,7 @@ async fn admit(
         }
         Refusal::Unavailable
     })?;
+    fail_point::pass(FailPoint::Admitted);
     for (verdict, id) in verdicts.iter().zip(admitted) {
         let word = match verdict {
             Verdict::Accepted => "accepted",

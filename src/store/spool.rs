@@ -28,6 +28,7 @@ use super::{
     Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Verdict,
     Wanted,
 };
+use crate::fail_point::{self, FailPoint};
 use crate::lead::{DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
 
 /// The spool takes no more than this: some two million leads, a day of CareSoft's limit twice over.
@@ -137,6 +138,7 @@ impl Shared {
             return Err(StoreError::Busy);
         }
         self.file.spool(entries).await?;
+        fail_point::pass(FailPoint::Spooled);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.entries.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -175,6 +177,7 @@ impl Shared {
         }
         if !batch.is_empty() {
             self.redis.admit_these(&batch).await?;
+            fail_point::pass(FailPoint::Unspooling);
             self.file.unspool(places).await?;
             self.gone(batch.len(), bytes);
         }

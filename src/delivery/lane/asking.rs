@@ -12,6 +12,7 @@ use super::super::verdict::{signal, word};
 use super::sending::{JITTER_MAX, Place};
 use super::{IDLE_POLL, Lane, retry, stopped};
 use crate::caresoft::{Client, Exchange, Failure};
+use crate::fail_point::{self, FailPoint};
 use crate::lead::Timestamp;
 
 /// What a piece of work asks with.
@@ -66,6 +67,7 @@ impl<'a> Asking<'a> {
                 break;
             }
             let exchange = send(client).await;
+            fail_point::pass(FailPoint::Answered);
             let now = lane.clock.now();
             let word = word(&exchange);
             lane.metrics.upstream(&lane.id, exchange.call.as_str(), word, exchange.elapsed);
@@ -95,7 +97,9 @@ impl<'a> Asking<'a> {
         lane.gate.leave(turn, signal, lane.clock.now(), retry::jitter(JITTER_MAX));
         lane.show();
         if !lane.gate.is_shared() {
+            fail_point::pass(FailPoint::GateMoved);
             lane.share().await;
+            fail_point::pass(FailPoint::GateShared);
         }
         result.map_err(Ended::Failed)
     }
@@ -115,6 +119,7 @@ impl<'a> Asking<'a> {
             return Err(Ended::Stopped);
         };
         self.place(turn).await?;
+        fail_point::pass(FailPoint::FurtherRequest);
         Ok(turn)
     }
 

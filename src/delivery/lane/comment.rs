@@ -8,6 +8,7 @@ use super::super::verdict::Told;
 use super::Lane;
 use super::asking::{Asking, Ended};
 use crate::caresoft::{Failure, LeadDetail, LeadUpdate, UpdateComment};
+use crate::fail_point::{self, FailPoint};
 use crate::lead::SubmissionId;
 
 impl From<Ended> for Told {
@@ -40,6 +41,7 @@ impl Lane {
             Ok(lead) => lead,
             Err(ended) => return ended.into(),
         };
+        fail_point::pass(FailPoint::DetailRead);
         let marker = super::super::compose::comment_marker(id);
         let is_it = |body: &str| body.contains(&marker) || body.trim() == text.trim();
         if lead.comments.iter().any(|comment| is_it(&comment.body)) {

@@ -25,6 +25,7 @@ use super::hosts::Hosts;
 use super::pace::Pacer;
 use super::retry;
 use crate::config::{Destination, Retry};
+use crate::fail_point::{self, FailPoint};
 use crate::lead::{Clock, DestinationId, Timestamp};
 use crate::notify::Notifier;
 use crate::store::{PLACE_AHEAD_MAX, Store, StoreError, Task, Wanted, Work};
@@ -176,6 +177,7 @@ impl Lane {
                     self.idle(leased.next_due, &mut arrivals, &mut stop).await;
                 }
                 Ok(leased) => {
+                    fail_point::pass(FailPoint::Leased);
                     self.in_trouble.store(false, Ordering::Relaxed);
                     let is_create = |work: &Work| matches!(work.task, Task::Create { .. });
                     if leased.work.iter().any(is_create) {

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::gate::Turn;
 use super::{IDLE_POLL, Lane, stopped};
+use crate::fail_point::{self, FailPoint};
 use crate::lead::{Event, Timestamp};
 use crate::store::{Outcome, Paced, Settled, Work};
 
@@ -78,12 +79,14 @@ impl Lane {
                 self.hand_back(&work).await;
                 continue;
             };
+            fail_point::pass(FailPoint::Placed);
             let turn = if alone {
                 self.wait_until(at, stop).await;
                 let Some(probe) = self.claim(turn, stop).await else {
                     self.hand_back(&work).await;
                     continue;
                 };
+                fail_point::pass(FailPoint::ProbeClaimed);
                 probe
             } else {
                 self.wait_until(at - self.placed_ahead(), stop).await;
@@ -97,6 +100,7 @@ impl Lane {
                 if *stop.borrow() || !lane.gate.holds(turn) || lane.is_late(work.lease.deadline) {
                     lane.hand_back(&work).await;
                 } else {
+                    fail_point::pass(FailPoint::Due);
                     lane.carry_out(&work, prepared, turn, stop).await;
                 }
                 drop(slot);

@@ -9,6 +9,7 @@ use super::Lane;
 use super::asking::{Asking, Ended};
 use super::look::Broken;
 use crate::caresoft::NewLead;
+use crate::fail_point::{self, FailPoint};
 use crate::lead::Event;
 use crate::store::{Outcome, Settled, Task, Unsure, Work};
 
@@ -65,10 +66,12 @@ impl Lane {
             Prepared::Create(request) => self.create(&mut asking, work, &request).await,
             Prepared::Look(sought, unsure) => {
                 let sight = self.look(&mut asking, &sought).await;
+                fail_point::pass(FailPoint::Looked);
                 self.looked(work, unsure, sight)
             }
             Prepared::Comment { lead_id, text } => {
                 let told = self.comment(&mut asking, work.lease.id, lead_id, &text).await;
+                fail_point::pass(FailPoint::Commented);
                 let now = self.clock.now();
                 let (outcome, word, detail) = after_comment(told, work, &self.retry, now);
                 End { outcome, word, detail }
@@ -82,7 +85,9 @@ impl Lane {
             ..Event::plain(began, work.task.word())
         };
         let is_created = matches!(end.outcome, Outcome::Created(_));
+        fail_point::pass(FailPoint::Unsettled);
         let settled = self.settle(work, end.outcome, event).await;
+        fail_point::pass(FailPoint::Settled);
         if settled == Some(Settled::Done) && is_created {
             let took = self.clock.now().since(work.received_at);
             self.metrics.created(&work.source, took);

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use redis::{Cmd, Script as Hashed, ToRedisArgs, Value, cmd};
 
 use super::link::{Link, Refused};
+use crate::fail_point::{self, FailPoint};
 use crate::lead::DestinationId;
 
 /// A script, with what it begins with.
@@ -59,10 +60,13 @@ impl Call {
 
     /// Calls it.
     pub(super) async fn send(self, link: &Link) -> Result<Value, Refused> {
-        match link.send(&self.command).await {
+        fail_point::pass(FailPoint::Unwritten);
+        let answer = match link.send(&self.command).await {
             Err(Refused::NoScript) => link.send(&self.whole()).await,
             answer => answer,
-        }
+        };
+        fail_point::pass(FailPoint::Written);
+        answer
     }
 
     /// The same call with the script's text: the server keeps it from then on.

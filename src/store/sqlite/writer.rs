@@ -11,6 +11,7 @@ use super::checkpoint::Wal;
 use super::fault::Fault;
 use super::settle;
 use super::transaction::{Memory, Settings, Transaction};
+use crate::fail_point::{self, FailPoint};
 use crate::lead::Timestamp;
 use crate::store::StoreError;
 
@@ -163,7 +164,9 @@ impl Writer {
         let result = work(&mut transaction)?;
         transaction.finish()?;
         let arrived = transaction.arrived;
+        fail_point::pass(FailPoint::Unwritten);
         self.db.prepare_cached("COMMIT")?.execute([])?;
+        fail_point::pass(FailPoint::Written);
         Ok((result, arrived))
     }
 }
