@@ -108,6 +108,7 @@ async fn serve(
 }
 
 async fn answer(request: HttpRequest, desk: web::Data<Desk>, body: web::Bytes) -> HttpResponse {
+    let _under_way = desk.sandbox.begin();
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
     let fault = match header("x-sandbox-fault").map(str::parse::<FaultKind>).transpose() {
         Ok(fault) => fault,

@@ -26,6 +26,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -71,6 +72,7 @@ pub struct Sandbox(Arc<Inner>);
 struct Inner {
     options: Options,
     state: Mutex<State>,
+    under_way: AtomicUsize,
 }
 
 struct State {
@@ -84,6 +86,15 @@ struct State {
 impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sandbox({})", self.0.options.domain)
+    }
+}
+
+/// A request that came and is not answered yet.
+struct UnderWay(Sandbox);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.0.under_way.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -116,7 +127,7 @@ impl Sandbox {
             faults: Vec::new(),
             log: Log::default(),
         };
-        Self(Arc::new(Inner { options, state: Mutex::new(state) }))
+        Self(Arc::new(Inner { options, state: Mutex::new(state), under_way: AtomicUsize::new(0) }))
     }
 
     /// What it was set up with.
@@ -173,6 +184,17 @@ impl Sandbox {
     /// How many requests came while silence was asked for.
     pub fn requests_during_lockout(&self) -> usize {
         self.state().log.requests_during_lockout()
+    }
+
+    /// How many requests came and are not answered yet. Whoever turns the clock waits for 0.
+    pub fn under_way(&self) -> usize {
+        self.0.under_way.load(Ordering::SeqCst)
+    }
+
+    /// Counts a request until what is returned is dropped.
+    fn begin(&self) -> UnderWay {
+        self.0.under_way.fetch_add(1, Ordering::SeqCst);
+        UnderWay(self.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

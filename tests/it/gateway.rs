@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use leadgate::app::{App, Surroundings};
 use leadgate::config::{self, Config};
 use leadgate::lead::Clock;
@@ -52,40 +53,72 @@ pub async fn eventually_within<T, F: Future<Output = Option<T>>>(
     }
 }
 
-/// A CareSoft simulator on a free port.
-pub struct CareSoft {
-    pub sandbox: Sandbox,
+/// One of a simulator's two hosts on a port, as long as it is kept.
+pub struct Host {
     pub address: SocketAddr,
     task: JoinHandle<()>,
     stop: Option<oneshot::Sender<()>>,
 }
 
-impl CareSoft {
-    pub fn start(options: Options) -> Self {
-        let sandbox = Sandbox::new(options);
-        let listener = free_listener();
-        let address = listener.local_addr().expect("an address");
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = sandbox.clone().serve(listener, async move {
-            let _ = stopped.await;
-        });
-        let task = tokio::spawn(async move { serving.await.expect("the simulator serves") });
-        Self { sandbox, address, task, stop: Some(stop) }
+impl Host {
+    pub fn primary(sandbox: &Sandbox, listener: TcpListener) -> Self {
+        Self::serve(listener, |listener, stopped| sandbox.serve(listener, stopped))
     }
 
-    /// The leads whose phone or e-mail is `identity`.
-    pub fn leads_of(&self, identity: &str) -> Vec<StoredLead> {
-        let is_theirs =
-            |lead: &StoredLead| ["phone", "email"].iter().any(|key| lead.received[key] == identity);
-        self.sandbox.leads().into_iter().filter(is_theirs).collect()
+    pub fn standby(sandbox: &Sandbox, listener: TcpListener) -> Self {
+        Self::serve(listener, |listener, stopped| sandbox.serve_standby(listener, stopped))
+    }
+
+    fn serve<S>(
+        listener: TcpListener,
+        serve: impl FnOnce(TcpListener, BoxFuture<'static, ()>) -> S,
+    ) -> Self
+    where
+        S: Future<Output = std::io::Result<()>> + Send + 'static,
+    {
+        let address = listener.local_addr().expect("an address");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stopped = async move {
+            let _ = stopped.await;
+        };
+        let serving = serve(listener, Box::pin(stopped));
+        let task = tokio::spawn(async move { serving.await.expect("the simulator serves") });
+        Self { address, task, stop: Some(stop) }
     }
 }
 
-impl Drop for CareSoft {
+impl Drop for Host {
     fn drop(&mut self) {
         drop(self.stop.take());
         self.task.abort();
     }
+}
+
+/// A CareSoft simulator on a free port.
+pub struct CareSoft {
+    pub sandbox: Sandbox,
+    pub address: SocketAddr,
+    _primary: Host,
+}
+
+impl CareSoft {
+    pub fn start(options: Options) -> Self {
+        let sandbox = Sandbox::new(options);
+        let primary = Host::primary(&sandbox, free_listener());
+        Self { sandbox, address: primary.address, _primary: primary }
+    }
+
+    /// The leads whose phone or e-mail is `identity`.
+    pub fn leads_of(&self, identity: &str) -> Vec<StoredLead> {
+        leads_of(&self.sandbox, identity)
+    }
+}
+
+/// The leads whose phone or e-mail is `identity`.
+pub fn leads_of(sandbox: &Sandbox, identity: &str) -> Vec<StoredLead> {
+    let is_theirs =
+        |lead: &StoredLead| ["phone", "email"].iter().any(|key| lead.received[key] == identity);
+    sandbox.leads().into_iter().filter(is_theirs).collect()
 }
 
 /// What a gateway under test keeps its submissions in.

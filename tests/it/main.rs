@@ -9,6 +9,7 @@ mod binary;
 mod contradictions;
 mod delivery;
 mod duplicates;
+mod faults;
 mod fixtures;
 mod fleet;
 mod gateway;

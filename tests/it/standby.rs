@@ -1,50 +1,28 @@
 //! The standby host is turned to only where that cannot make a second lead.
 
-use std::net::SocketAddr;
-
 use leadgate::config::Config;
-use leadgate::sandbox::{Fault, FaultKind, Host, Options, Route, Sandbox};
+use leadgate::sandbox::{Fault, FaultKind, Host, Options, Route};
 use serde_json::json;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
-use crate::gateway::{Backing, CareSoft, Gateway, eventually, free_listener, over_every_store};
+use crate::gateway::{
+    self, Backing, CareSoft, Gateway, eventually, free_listener, over_every_store,
+};
 
 over_every_store!(
     a_primary_that_cannot_be_reached_is_stood_in_for,
     a_create_that_the_primary_may_have_taken_is_not_given_to_the_standby,
 );
 
-/// The other host of a simulator, as long as it is kept.
-struct Standby {
-    address: SocketAddr,
-    _stop: oneshot::Sender<()>,
-    _task: JoinHandle<()>,
-}
-
-impl Standby {
-    fn of(sandbox: &Sandbox) -> Self {
-        let listener = free_listener();
-        let address = listener.local_addr().expect("an address");
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serving = sandbox.serve_standby(listener, async move {
-            let _ = stopped.await;
-        });
-        let task = tokio::spawn(async move { serving.await.expect("the standby serves") });
-        Self { address, _stop: stop, _task: task }
-    }
-
-    fn is_in(&self, config: &mut Config) {
-        let main = config.destinations.values_mut().next().expect("a destination");
-        main.fallback_url = Some(format!("http://{}", self.address).parse().expect("a URL"));
-    }
+fn stands_by(standby: &gateway::Host, config: &mut Config) {
+    let main = config.destinations.values_mut().next().expect("a destination");
+    main.fallback_url = Some(format!("http://{}", standby.address).parse().expect("a URL"));
 }
 
 async fn a_primary_that_cannot_be_reached_is_stood_in_for(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let standby = Standby::of(&caresoft.sandbox);
+    let standby = gateway::Host::standby(&caresoft.sandbox, free_listener());
     let gateway = Gateway::over_with(&store, &caresoft, "", |config| {
-        standby.is_in(config);
+        stands_by(&standby, config);
         let main = config.destinations.values_mut().next().expect("a destination");
         main.base_url = "http://127.0.0.1:9".parse().expect("a URL"); // nothing listens there
     })
@@ -61,9 +39,10 @@ async fn a_primary_that_cannot_be_reached_is_stood_in_for(store: Backing) {
 
 async fn a_create_that_the_primary_may_have_taken_is_not_given_to_the_standby(store: Backing) {
     let caresoft = CareSoft::start(Options::default());
-    let standby = Standby::of(&caresoft.sandbox);
+    let standby = gateway::Host::standby(&caresoft.sandbox, free_listener());
     caresoft.sandbox.inject(Fault::once(Route::CreateLead, FaultKind::CommitNoAnswer));
-    let gateway = Gateway::over_with(&store, &caresoft, "", |config| standby.is_in(config)).await;
+    let gateway =
+        Gateway::over_with(&store, &caresoft, "", |config| stands_by(&standby, config)).await;
     let id = gateway.submit(json!({"phone": "0900000001"})).await;
     eventually("its answer is lost", || async {
         (gateway.record(&id).await["state"] == "unknown").then_some(())
