@@ -37,6 +37,8 @@ pub enum FaultKind {
     CommitEmpty,
     /// Carried out, 200 with half of the JSON.
     CommitCutJson,
+    /// Carried out; the answer's headers and half of its body come, then the connection is reset.
+    CommitTorn,
     /// Carried out, 200 `code:"ok"` without an id.
     CommitWithoutId,
     /// Carried out and answered after a while, at most a minute.
@@ -54,7 +56,7 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    const NAMED: [(&'static str, Self); 15] = [
+    const NAMED: [(&'static str, Self); 16] = [
         ("commit_no_answer", Self::CommitNoAnswer),
         ("commit_reset", Self::CommitReset),
         ("no_answer", Self::NoAnswer),
@@ -64,6 +66,7 @@ impl FaultKind {
         ("error_500", Self::Error500),
         ("commit_empty", Self::CommitEmpty),
         ("commit_cut_json", Self::CommitCutJson),
+        ("commit_torn", Self::CommitTorn),
         ("commit_without_id", Self::CommitWithoutId),
         ("unauthorized", Self::Unauthorized),
         ("too_many_requests", Self::TooManyRequests),
@@ -94,8 +97,8 @@ impl FromStr for FaultKind {
         let named = Self::NAMED.iter().find(|(name, _)| *name == text);
         named.map(|(_, kind)| *kind).ok_or(Malformed(
             "expected commit_no_answer, commit_reset, no_answer, reset, commit_500, commit_502, \
-             error_500, commit_empty, commit_cut_json, commit_without_id, slow:MILLISECONDS, \
-             unauthorized, too_many_requests, lock_out, unavailable or duplicate",
+             error_500, commit_empty, commit_cut_json, commit_torn, commit_without_id, \
+             slow:MILLISECONDS, unauthorized, too_many_requests, lock_out, unavailable or duplicate",
         ))
     }
 }

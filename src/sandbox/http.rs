@@ -11,6 +11,7 @@ use actix_web::body::BodyStream;
 use actix_web::http::StatusCode;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use futures_util::{StreamExt, stream};
 use tokio::sync::watch;
 
 use super::account::{Body, Reply};
@@ -22,6 +23,9 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Rows of the page and of `/sandbox/leads`.
 const SHOWN_MAX: usize = 50;
+
+/// A reset discards what the client has not read: it has so long to read the beginning.
+const READ_BEFORE_RESET: Duration = Duration::from_millis(50);
 
 /// A second hold on the connection's socket: the way to its options, which the framework hides.
 struct Socket(OwnedFd);
@@ -130,6 +134,7 @@ async fn answer(request: HttpRequest, desk: web::Data<Desk>, body: web::Bytes) -
             pause(&desk, length).await;
             written(reply)
         }
+        Doing::Tear(reply) => torn(&request, reply),
         Doing::Hold => {
             pause(&desk, desk.sandbox.options().hold_max).await;
             reset(&request)
@@ -165,17 +170,43 @@ fn written(reply: Reply) -> HttpResponse {
     }
 }
 
-/// Drops the connection unanswered. Without linger the kernel sends a reset instead of a goodbye;
-/// a body that fails before its first byte makes the framework drop what it has not yet written.
+/// Drops the connection unanswered: a body that fails before its first byte makes the framework
+/// drop what it has not yet written.
 fn reset(request: &HttpRequest) -> HttpResponse {
+    end_in_a_reset(request);
+    let broken = stream::once(async { Err::<web::Bytes, _>(connection_reset()) });
+    HttpResponse::Ok().body(BodyStream::new(Box::pin(broken)))
+}
+
+/// Drops the connection when the reply's headers and body have been written.
+fn torn(request: &HttpRequest, reply: Reply) -> HttpResponse {
+    end_in_a_reset(request);
+    let beginning = match reply.body {
+        Body::Raw(text) => text,
+        Body::Html(text) => text.to_owned(),
+        Body::Json(json) => json.to_string(),
+    };
+    let end = stream::once(async {
+        tokio::time::sleep(READ_BEFORE_RESET).await;
+        Err(connection_reset())
+    });
+    let whole = stream::iter([Ok(web::Bytes::from(beginning))]).chain(end);
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    HttpResponse::build(status)
+        .content_type("application/json")
+        .body(BodyStream::new(Box::pin(whole)))
+}
+
+/// When the connection is dropped, the kernel sends a reset instead of a goodbye.
+fn end_in_a_reset(request: &HttpRequest) {
     if let Some(Socket(fd)) = request.conn_data::<Socket>() {
         // A socket that is gone already needs no reset.
         let _ = socket2::SockRef::from(fd).set_linger(Some(Duration::ZERO));
     }
-    let broken = futures_util::stream::once(async {
-        Err::<web::Bytes, io::Error>(io::ErrorKind::ConnectionReset.into())
-    });
-    HttpResponse::Ok().body(BodyStream::new(Box::pin(broken)))
+}
+
+fn connection_reset() -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
 }
 
 async fn show_page(desk: web::Data<Desk>) -> HttpResponse {

@@ -113,6 +113,8 @@ struct Incoming<'a> {
 enum Doing {
     Answer(Reply),
     AnswerAfter(Duration, Reply),
+    /// The beginning of the answer, then a reset.
+    Tear(Reply),
     Hold,
     Reset,
 }
@@ -210,7 +212,7 @@ impl Sandbox {
         let now = options.clock.now();
         let (doing, during_lockout) = state.decide(incoming, &target, now, options);
         let reply = match &doing {
-            Doing::Answer(reply) | Doing::AnswerAfter(_, reply) => Some(reply),
+            Doing::Answer(reply) | Doing::AnswerAfter(_, reply) | Doing::Tear(reply) => Some(reply),
             Doing::Hold | Doing::Reset => None,
         };
         let entry = LogEntry {
@@ -311,6 +313,7 @@ impl State {
                 Doing::Answer(Reply { body: Body::Raw(String::new()), ..commit() })
             }
             FaultKind::CommitCutJson => Doing::Answer(cut_in_half(commit())),
+            FaultKind::CommitTorn => Doing::Tear(cut_in_half(commit())),
             FaultKind::CommitWithoutId => Doing::Answer(without_id(commit())),
             FaultKind::Slow(length) => Doing::AnswerAfter(length, commit()),
             FaultKind::Duplicate => {

@@ -151,6 +151,7 @@ async fn invariant_4_an_answer_lost_after_commit_is_unknown_and_not_a_second_cre
         FaultKind::Commit502,
         FaultKind::CommitEmpty,
         FaultKind::CommitCutJson,
+        FaultKind::CommitTorn,
         FaultKind::CommitWithoutId,
         FaultKind::NoAnswer,
         FaultKind::Error500,

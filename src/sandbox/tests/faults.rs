@@ -15,6 +15,7 @@ async fn each_fault_and_what_it_leaves_behind() {
         ("error_500", "ambiguous", Some(500), 0),
         ("commit_empty", "ambiguous", Some(200), 1),
         ("commit_cut_json", "ambiguous", Some(200), 1),
+        ("commit_torn", "ambiguous", Some(200), 1),
         ("commit_without_id", "ambiguous", Some(200), 1),
         ("slow:50", "created", Some(200), 1),
         ("unauthorized", "configuration", Some(401), 0),

@@ -50,6 +50,7 @@ days!(
     only_an_email,
     primary_down,
     primary_unavailable,
+    reset_after_commit,
     reset_after_headers,
     slow_beyond_the_timeout,
     throttled,
