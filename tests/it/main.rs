@@ -5,6 +5,7 @@
 
 mod admin;
 mod attribution;
+mod backlog;
 mod binary;
 mod contradictions;
 mod delivery;
