@@ -128,7 +128,15 @@ impl Served {
     }
 
     /// Starts `command` on whatever ports are free, and waits until it is ready.
-    pub async fn spawn(mut command: Command) -> Self {
+    pub async fn spawn(command: Command) -> Self {
+        match Self::try_spawn(command).await {
+            Ok(served) => served,
+            Err((status, told)) => panic!("leadgate ended with {status}: {told}"),
+        }
+    }
+
+    /// As [`Served::spawn`], for one that may end before it is ready: how, and what it wrote.
+    pub async fn try_spawn(mut command: Command) -> Result<Self, (ExitStatus, String)> {
         let mut child = command
             .env("LEADGATE__SERVER__LISTEN", "127.0.0.1:0")
             .env("LEADGATE__SERVER__ADMIN_LISTEN", "127.0.0.1:0")
@@ -141,22 +149,32 @@ impl Served {
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let http = http_client();
         let mut served = Self { child, stdout, stderr, public: None, admin: nowhere, http };
-        (served.public, served.admin) = eventually("the gateway says where it listens", || {
-            let found = served.addresses();
-            if found.is_none() {
-                served.assert_runs();
-            }
+        let listens = eventually("the gateway says where it listens", || {
+            let ended = served.status().map(Err);
+            let found = ended.or_else(|| served.addresses().map(Ok));
             async move { found }
         })
         .await;
+        match listens {
+            Ok(addresses) => (served.public, served.admin) = addresses,
+            Err(status) => return Err((status, served.everything())),
+        }
         let url = format!("http://{}/readyz", served.admin);
-        eventually("the gateway becomes ready", || {
-            served.assert_runs();
+        let ready = eventually("the gateway becomes ready", || {
+            let ended = served.status();
             let answer = served.http.get(&url).send();
-            async move { answer.await.ok()?.status().is_success().then_some(()) }
+            async move {
+                match ended {
+                    Some(status) => Some(Err(status)),
+                    None => answer.await.ok()?.status().is_success().then_some(Ok(())),
+                }
+            }
         })
         .await;
-        served
+        match ready {
+            Ok(()) => Ok(served),
+            Err(status) => Err((status, served.everything())),
+        }
     }
 
     /// The addresses in the line of the log that tells them or, in zero setup, in the welcome.
@@ -243,9 +261,14 @@ impl Served {
         answer.text().await.expect("metrics")
     }
 
+    /// How the process has ended, if it has.
+    pub fn status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
+    }
+
     /// Fails when the process has ended, with what it said.
     pub fn assert_runs(&mut self) {
-        if let Ok(Some(status)) = self.child.try_wait() {
+        if let Some(status) = self.status() {
             panic!("leadgate ended with {status}: {}", self.everything());
         }
     }

@@ -50,7 +50,8 @@ use super::{
     Admission, Depth, Health, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page, Query,
     Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict, Wanted,
 };
-use crate::lead::{Clock, DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
+use crate::fail_point;
+use crate::lead::{DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
 use crate::store::Lease;
 
 /// What is tuned by measurement, and smaller in tests.
@@ -118,7 +119,7 @@ impl Sqlite {
         let (arrivals, arrived) = watch::channel(0);
 
         let mut writer = Writer { db, settings: Arc::clone(&settings), memory, wal, arrivals };
-        writer.expire_leases_of_the_past(Clock::system().now())?;
+        writer.expire_leases_of_the_past(fail_point::clock().now())?;
 
         let (calls, waiting_calls) = sync_channel(writer::WAITING_MAX);
         let (reads, waiting_reads) = sync_channel(reader::WAITING_MAX);
