@@ -7,6 +7,7 @@ mod admin;
 mod attribution;
 mod backlog;
 mod binary;
+mod chance;
 mod contradictions;
 mod crashes;
 mod delivery;
