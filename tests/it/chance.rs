@@ -53,7 +53,10 @@ const ROUTES: [Option<Route>; 8] = [
 
 /// How far the clock goes ahead between two lives: not at all, to the next look, past a lease, past
 /// a lock-out.
-const JUMPS_S: [u64; 6] = [0, 1, 12, 90, 200, 16 * 60];
+const JUMPS_S: [u64; 7] = [0, 1, 12, 90, 200, 16 * 60, 16 * 60];
+
+/// So many posts are taken on the slowest of machines.
+const PROMISES_MIN: usize = 20;
 
 /// CareSoft locks out after twenty in a row.
 const RUN_OF_429_MAX: usize = 15;
@@ -62,6 +65,8 @@ const RUN_OF_429_MAX: usize = 15;
 #[derive(Debug)]
 enum Step {
     Post(Vec<usize>),
+    /// They post while Redis is down; it is back at once.
+    Spool(Vec<usize>),
     Inject(Fault),
     ClearFaults,
     /// Somebody makes a new token in CareSoft, and puts the old one back.
@@ -96,27 +101,31 @@ impl Chance {
     /// The next step. Nothing but the numbers decides it, so a seed repeats all of them.
     fn step(&mut self) -> Step {
         match self.below(40) {
-            0..=17 => {
-                let count = 1 + self.below(4);
-                let person = |_| usize::try_from(self.below(PEOPLE)).unwrap();
-                Step::Post((0..count).map(person).collect())
-            }
+            0..=16 => Step::Post(self.people()),
+            17 if self.below(2) == 0 => Step::Spool(self.people()),
+            17 => Step::Post(self.people()),
             18..=25 => {
                 let (route, kind) = (self.one_of(&ROUTES), self.one_of(&KINDS));
-                let times = Some(1 + u32::try_from(self.below(3)).unwrap());
+                let times_max = if kind == FaultKind::LockOut { 1 } else { 3 };
+                let times = Some(1 + u32::try_from(self.below(times_max)).unwrap());
                 let skip = u32::try_from(self.below(3)).unwrap();
                 Step::Inject(Fault { times, skip, ..Fault::always(route, kind) })
             }
-            26..=27 => Step::ClearFaults,
-            28 => Step::SwapToken,
-            29..=30 => Step::RestoreToken,
-            31..=32 => Step::Kill(self.jump()),
-            33 => Step::Terminate(self.jump()),
+            26..=28 => Step::ClearFaults,
+            29 if self.below(3) == 0 => Step::SwapToken,
+            29..=32 => Step::RestoreToken,
+            33 => Step::Kill(self.jump()),
+            34 => Step::Terminate(self.jump()),
             _ => {
-                let (point, pass) = (self.one_of(FailPoint::ALL), 1 + self.below(6));
+                let (point, pass) = (self.one_of(FailPoint::ALL), 1 + self.below(3));
                 Step::Arm(point, u32::try_from(pass).unwrap(), self.jump())
             }
         }
+    }
+
+    fn people(&mut self) -> Vec<usize> {
+        let count = 1 + self.below(4);
+        (0..count).map(|_| usize::try_from(self.below(PEOPLE)).unwrap()).collect()
     }
 
     fn jump(&mut self) -> Duration {
@@ -167,12 +176,14 @@ async fn whatever_happens_every_promise_is_kept(store: Backing) {
         println!("{:?} {step:?}", begun.elapsed()); // seen when this fails
         take(&mut mortal, step).await;
         if mortal.is_dead() {
+            println!("it has died");
             mortal.start(None).await;
         }
-        let pause = Duration::from_millis(chance.below(80));
+        let pause = Duration::from_millis(chance.below(150));
         tokio::time::sleep(pause).await; // for something to happen, or not
     }
-    println!("{} deaths", mortal.deaths);
+    println!("{} promises, {} deaths: {:?}", mortal.promises(), mortal.deaths, mortal.deaths_at);
+    assert!(mortal.promises() >= PROMISES_MIN && !mortal.deaths_at.is_empty(), "a quiet day");
 
     mortal.caresoft.sandbox.clear_faults();
     mortal.caresoft.sandbox.swap_token(Options::default().token);
@@ -188,6 +199,15 @@ async fn take(mortal: &mut Mortal, step: Step) {
     match step {
         Step::Post(people) => {
             mortal.post_at_once(&people).await;
+        }
+        Step::Spool(people) => {
+            if let Backing::Redis(redis) = &mut mortal.store {
+                redis.kill();
+            }
+            mortal.post_at_once(&people).await;
+            if let Backing::Redis(redis) = &mut mortal.store {
+                redis.start_again();
+            }
         }
         Step::Inject(fault) => {
             mortal.caresoft.sandbox.inject(fault);

@@ -22,6 +22,15 @@ over_every_store!(
 /// How often the store changes from a start until a lead is made, and some more.
 const CHANGES: u32 = 12;
 
+/// Longer than a lock-out.
+const SILENCE: Duration = Duration::from_secs(16 * 60);
+
+/// So many times it dies in a row, before it lives.
+const DEATHS_MAX: usize = 6;
+
+/// Longer than a lane gets no work after a restart of Redis.
+const HELD: Duration = Duration::from_secs(10);
+
 /// What leads by a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Road {
@@ -126,9 +135,6 @@ async fn a_lock_out_outlives_who_has_shared_it(store: Backing) {
     }
 }
 
-/// Longer than a lock-out.
-const SILENCE: Duration = Duration::from_secs(16 * 60);
-
 /// Dies at each point of a road, at each of these passes. What a life leaves undone the next ones
 /// find, which die as well, elsewhere; then one lives until all is done.
 async fn survives(store: Backing, taken: Road, passes: &[u32]) {
@@ -153,12 +159,6 @@ async fn survives(store: Backing, taken: Road, passes: &[u32]) {
     }
     assert!(mortal.deaths > 0, "there are points on this road");
 }
-
-/// So many times it dies in a row, before it lives.
-const DEATHS_MAX: usize = 6;
-
-/// Longer than a lane gets no work after a restart of Redis.
-const HELD: Duration = Duration::from_secs(10);
 
 /// A lead whose create came to nothing that the gateway knows of, and the time to look for it.
 async fn unknown_lead(mortal: &mut Mortal, person: usize, fault: FaultKind) {

@@ -3,6 +3,7 @@
 //! It is the real binary. Its clock and the simulator's go ahead together, between its lives: what
 //! it would do in some minutes it does when it is started the next time.
 
+use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -41,7 +42,7 @@ const REQUESTS_SHOWN: usize = 40;
 const ON_ITS_WAY_MAX: Duration = Duration::from_millis(500);
 
 /// Nor is the store told of a lock-out later, nor a death noticed.
-const UNTOLD_MAX: Duration = Duration::from_secs(1);
+const UNTOLD_MAX: Duration = Duration::from_millis(500);
 
 /// What abort() ends a process with.
 const SIGABRT: i32 = 6;
@@ -62,6 +63,10 @@ pub struct Mortal {
     pub served: Option<Served>,
     /// How often it died without being asked to stop.
     pub deaths: usize,
+    /// How often of these at which point.
+    pub deaths_at: BTreeMap<&'static str, usize>,
+    /// What it was started to die at.
+    armed: Option<FailPoint>,
     /// How long nothing may get done before there is nothing to wait for in this life.
     pub stall: Duration,
     folder: TempDir,
@@ -99,6 +104,8 @@ impl Mortal {
             caresoft,
             served: None,
             deaths: 0,
+            deaths_at: BTreeMap::new(),
+            armed: None,
             stall: STALL,
             folder,
             hand,
@@ -113,6 +120,7 @@ impl Mortal {
     /// Starts it, to die at that pass through that point. It may be dead before it is ready.
     pub async fn start(&mut self, point: Option<(FailPoint, u32)>) {
         assert!(self.served.is_none(), "one lives");
+        self.armed = point.map(|(point, _)| point);
         let mut command = leadgate(self.folder.path());
         command.args(["serve", "--config", "leadgate.toml"]);
         command.env("LEADGATE_CLOCK_AHEAD", format!("{}ms", self.ahead.as_millis()));
@@ -140,6 +148,8 @@ impl Mortal {
 
     fn died(&mut self, status: ExitStatus, told: &str) {
         assert_eq!(status.signal(), Some(SIGABRT), "it ended with {status}: {told}");
+        let point = self.armed.expect("it has a point to die at").name();
+        *self.deaths_at.entry(point).or_default() += 1;
         assert!(!told.contains("panicked"), "{told}");
         self.has_died();
     }
@@ -175,6 +185,11 @@ impl Mortal {
                 self.has_died();
             }
         }
+    }
+
+    /// How many posts were answered 202.
+    pub fn promises(&self) -> usize {
+        self.promises.len()
     }
 
     /// Its Redis.
