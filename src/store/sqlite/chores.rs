@@ -83,6 +83,11 @@ pub(super) fn follow_up(
         return Ok(());
     }
     let db = transaction.db;
+    let mut any =
+        db.prepare_cached("SELECT 1 FROM records INDEXED BY duplicates WHERE duplicate_of = ?1")?;
+    if !any.exists([lead])? {
+        return Ok(()); // as nearly always
+    }
     let mut select = db.prepare_cached(
         "SELECT seq, events FROM records INDEXED BY duplicates
          WHERE duplicate_of = ?1 AND state = ?2 AND told = ?3",

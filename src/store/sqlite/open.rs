@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::fault::Fault;
@@ -24,7 +25,7 @@ const APPLICATION: i64 = 0x4c65_6164;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// More than there are statements.
-const STATEMENTS_MAX: usize = 64;
+const STATEMENTS_MAX: usize = 128;
 
 /// The right to be the process that uses the database, held as long as this lives. The file stays
 /// when the right is given back: removing it would race with whoever waits for it.
@@ -92,6 +93,10 @@ fn configure(database: &Path) -> Result<Connection, Fault> {
     let db = Connection::open_with_flags(database, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Or SQLite plans a statement anew whenever a value is bound that a partial index might care
+    // for, as `state = ?` does: at every lease and every settlement. Which index is used is
+    // written in those statements.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     db.pragma_update(None, "synchronous", "FULL")?;
     db.pragma_update(None, "wal_autocheckpoint", 0)?; // checkpoint.rs does it
     // What is erased is overwritten, in pages that are written anyway and in those set free.
