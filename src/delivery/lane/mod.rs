@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use self::names::Names;
 use super::compose::Composer;
@@ -45,6 +45,10 @@ const CHORE_TERM_MIN: Duration = Duration::from_secs(120);
 /// CareSoft's rates it leases one by one, and a fresh lead waits behind none.
 const AHEAD: u32 = 50;
 
+/// Its slots come free one by one: while few are, it waits a moment for more, or it would lease one
+/// by one all the same.
+const GATHERED_FOR: Duration = Duration::from_millis(5);
+
 /// An idle lane looks by itself this often, should a wake-up ever be lost. So does every lane at
 /// the shared gate.
 const IDLE_POLL: Duration = Duration::from_secs(1);
@@ -65,6 +69,8 @@ pub struct Lane {
     pacer: Pacer,
     retry: Retry,
     batch: usize,
+    /// So many slots are worth a lease.
+    enough: usize,
     slots: Arc<Semaphore>,
     /// Chores take several requests each, and slots all the while.
     chore_slots: Arc<Semaphore>,
@@ -97,6 +103,7 @@ impl Lane {
         clock: Clock,
     ) -> Self {
         let batch = (destination.rate.per_second.get() / AHEAD).clamp(1, 256);
+        let batch = usize::try_from(batch).unwrap_or(1);
         metrics.lane(&id, "open", &LANE_STATES);
         let rules = Rules {
             breaker: destination.breaker,
@@ -114,7 +121,8 @@ impl Lane {
             shown: Mutex::new(Shown { metric: "open", told: "open" }),
             pacer: Pacer::new(destination.rate),
             retry: destination.retry,
-            batch: usize::try_from(batch).unwrap_or(1),
+            batch,
+            enough: batch.min(destination.max_in_flight / 2),
             slots: Arc::new(Semaphore::new(destination.max_in_flight)),
             chore_slots: Arc::new(Semaphore::new(
                 CHORES_MAX.min(destination.max_in_flight / 2).max(1),
@@ -246,17 +254,18 @@ impl Lane {
         &self,
         stop: &mut watch::Receiver<bool>,
     ) -> Option<(Vec<OwnedSemaphorePermit>, Turn, bool)> {
-        let slot = tokio::select! {
+        let first = tokio::select! {
             biased;
             () = stopped(stop) => return None,
             slot = Arc::clone(&self.slots).acquire_owned() => slot.ok()?,
         };
+        let mut slots = self.slots_for_batch(first).await;
         loop {
             let moved = self.gate.moved();
             let now = self.clock.now();
             let until = match self.gate.enter(now) {
                 Permission::Go { turn, alone } => {
-                    let slots = self.slots_for_batch(slot, alone);
+                    slots.truncate(if alone { 1 } else { self.batch }); // a probe goes alone
                     return Some((slots, turn, alone));
                 }
                 Permission::Closed(until) | Permission::Probing(until) => until,
@@ -270,15 +279,21 @@ impl Lane {
         }
     }
 
-    /// As many slots as are free, up to a batch; a probe goes alone.
-    fn slots_for_batch(
-        &self,
-        first: OwnedSemaphorePermit,
-        alone: bool,
-    ) -> Vec<OwnedSemaphorePermit> {
+    /// As many slots as are free, up to a batch, and as many as come free in a moment while these
+    /// are few.
+    async fn slots_for_batch(&self, first: OwnedSemaphorePermit) -> Vec<OwnedSemaphorePermit> {
         let mut slots = vec![first];
-        while !alone && slots.len() < self.batch {
-            let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() else { break };
+        let until = Instant::now() + GATHERED_FOR;
+        while slots.len() < self.batch {
+            if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+                slots.push(slot);
+                continue;
+            }
+            if slots.len() >= self.enough {
+                break;
+            }
+            let next = timeout_at(until, Arc::clone(&self.slots).acquire_owned()).await;
+            let Ok(Ok(slot)) = next else { break };
             slots.push(slot);
         }
         slots
