@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench delivery` runs it over SQLite; `-- --redis always` and `-- --redis everysec`
 //! over a Redis of its own (`redis-server` must be installed). `--rounds 7`, `--leads 20000` and
-//! `--in-flight 64` are the defaults. Everything is one process on two threads, beside the stub's,
+//! `--in-flight 64` are the defaults; `--answers-after 100` has the stub take 100 ms. Everything is one process on two threads, beside the stub's,
 //! the store's and Redis. In turn:
 //!
 //! - `bare`: so many tasks that post the bodies with `reqwest`, each its next when it has the whole
@@ -11,7 +11,7 @@
 //! - `lane`: a lane that may have as many under way, at a pace that holds nothing up, over a store
 //!   that holds as many leads: each is leased, composed, posted and settled, durably.
 //!
-//! The stub answers both at once. Then it answers after a second and a half, and a lane with the
+//! The stub answers both at once, unless told otherwise. Then it answers after a second and a half, and a lane with the
 //! default configuration works off 120 leads: requests per second from the first to the last, over
 //! the 12 of the rate.
 
@@ -52,6 +52,8 @@ struct Plan {
     rounds: usize,
     leads: u32,
     in_flight: usize,
+    /// The stub's answers to both take so long.
+    answers_after: Duration,
     /// Redis's `appendfsync`; SQLite without one.
     redis: Option<String>,
 }
@@ -67,6 +69,7 @@ fn main() {
         rounds: number("--rounds").unwrap_or(7) as usize,
         leads: number("--leads").unwrap_or(20_000),
         in_flight: number("--in-flight").unwrap_or(64) as usize,
+        answers_after: Duration::from_millis(number("--answers-after").unwrap_or(0).into()),
         redis: text("--redis"),
     };
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -80,7 +83,7 @@ fn main() {
 
 /// Alternating rounds, so that a drifting machine drifts for both.
 async fn throughput(plan: &Plan) {
-    let upstream = Upstream::start(Duration::ZERO);
+    let upstream = Upstream::start(plan.answers_after);
     let config = configuration(&upstream, |main| {
         main.rate.per_second = 100_000.try_into().unwrap();
         main.rate.per_hour = 360_000_000.try_into().unwrap();
@@ -90,7 +93,8 @@ async fn throughput(plan: &Plan) {
     let bodies = Arc::new(leads::bodies(&composer(&config), lane, plan.leads));
     let length: usize = bodies.iter().map(Vec::len).sum();
     println!("{} leads, bodies of {} bytes each", plan.leads, length / bodies.len());
-    println!("{} in flight, {}\n", plan.in_flight, store_name(plan));
+    let after = plan.answers_after;
+    println!("{} in flight, answered after {after:?}, {}\n", plan.in_flight, store_name(plan));
     bare(plan, &upstream, &bodies).await; // warm
     let mut rounds = Vec::new();
     for round in 1..=plan.rounds {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -64,14 +65,17 @@ impl Lane {
         sending: &mut JoinSet<()>,
         stop: &mut watch::Receiver<bool>,
     ) -> Result<(), Duration> {
-        let mut later = None;
+        let mut ready = Vec::new();
         for (work, slot) in work {
             let chore_slot = self.chore_slot(&work.task);
-            let Some(prepared) = self.prepare(&work).await else { continue };
-            let place = match later {
-                Some(wait) => Place::Later(wait),
-                None => self.place(turn, stop).await,
-            };
+            if let Some(prepared) = self.prepare(&work).await {
+                ready.push((work, slot, chore_slot, prepared));
+            }
+        }
+        // All at once: a fast lane's batch waits for one answer of the store, not for each.
+        let places = join_all(ready.iter().map(|_| self.place(turn, stop))).await;
+        let mut later = None;
+        for ((work, slot, chore_slot, prepared), place) in ready.into_iter().zip(places) {
             if let Place::Later(wait) = place {
                 later = Some(wait);
             }
