@@ -3,17 +3,17 @@
 //!
 //! `cargo bench --bench delivery` runs it over SQLite; `-- --redis always` and `-- --redis everysec`
 //! over a Redis of its own (`redis-server` must be installed). `--rounds 7`, `--leads 20000` and
-//! `--in-flight 64` are the defaults; `--answers-after 100` has the stub take 100 ms. Everything is one process on two threads, beside the stub's,
-//! the store's and Redis. In turn:
+//! `--in-flight 64` are the defaults; `--answers-after 100` has the stub take 100 ms, where it
+//! answers at once. Everything is one process on two threads, beside the stub's, the store's and
+//! Redis. In turn:
 //!
 //! - `bare`: so many tasks that post the bodies with `reqwest`, each its next when it has the whole
 //!   answer of its last;
 //! - `lane`: a lane that may have as many under way, at a pace that holds nothing up, over a store
 //!   that holds as many leads: each is leased, composed, posted and settled, durably.
 //!
-//! The stub answers both at once, unless told otherwise. Then it answers after a second and a half, and a lane with the
-//! default configuration works off 120 leads: requests per second from the first to the last, over
-//! the 12 of the rate.
+//! Then the stub answers after a second and a half, and a lane with the default configuration works
+//! off 120 leads: requests per second from the first to the last, over the 12 of the rate.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
