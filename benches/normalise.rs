@@ -11,10 +11,9 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use leadgate::config::NameOrder;
 use leadgate::intake::decode::decode;
-use leadgate::intake::extract::extract;
-use leadgate::intake::preset::Preset;
 use leadgate::normalise::fold::fold;
 use leadgate::normalise::{Draft, Rules, attribution, email, name, normalise, phone, ref_url};
+use leadgate::preset::Preset;
 use serde_json::Value;
 use url::Url;
 
@@ -84,7 +83,7 @@ fn document(body: &Bytes) -> Value {
 }
 
 fn draft(document: Value, preset: &Preset) -> Draft {
-    extract(document, preset, None).expect("few fields").draft
+    preset.extract(document, None, &|_| None).expect("few fields").draft
 }
 
 fn report(step: &str, nanoseconds: f64) {

@@ -179,19 +179,10 @@ impl App {
     /// Keys that are set and that this version does nothing with: key and what it means.
     pub fn inert(config: &Config) -> Vec<(&'static str, &'static str)> {
         let traces = config.log.otlp_endpoint.is_some();
-        let sources = || config.sources.values();
+        let fetches = config.sources.values().any(|source| source.api_base.is_some());
         [
             (traces, "log.otlp_endpoint", "no traces are sent"),
-            (
-                sources().any(|source| source.max_age.is_some()),
-                "sources.*.max_age",
-                "no preset checks a signature's age",
-            ),
-            (
-                sources().any(|source| source.api_base.is_some()),
-                "sources.*.api_base",
-                "no preset fetches anything",
-            ),
+            (fetches, "sources.*.api_base", "no preset fetches anything"),
         ]
         .into_iter()
         .filter_map(|(is_set, key, meaning)| is_set.then_some((key, meaning)))

@@ -19,6 +19,7 @@ pub mod intake;
 pub mod lead;
 pub mod normalise;
 pub mod notify;
+pub mod preset;
 mod problem;
 mod retry;
 pub mod sandbox;

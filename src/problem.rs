@@ -66,6 +66,11 @@ impl Problem {
         self
     }
 
+    /// What happened, in a sentence.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The answer.
     pub fn respond(&self) -> HttpResponse {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

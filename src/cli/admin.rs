@@ -10,7 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{Failed, Invocation};
-use crate::config::{self, Config, StoreUrl};
+use crate::config::{Config, StoreUrl};
 
 /// A local API answers at once, or something is wrong.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -128,6 +128,6 @@ impl Invocation {
         }
         let nowhere = Url::parse("http://127.0.0.1:8082").context("a URL")?;
         let no_token = SecretString::from("none");
-        Ok(config::zero_setup(&nowhere, &no_token, &config::ProcessEnvironment)?)
+        Ok(super::zero_setup(&nowhere, &no_token)?)
     }
 }

@@ -11,7 +11,7 @@ use url::Url;
 use super::table::Table;
 use super::{Failed, Invocation, block_on};
 use crate::caresoft::{Catalog, Client, Failure, List, between_lists, one_line};
-use crate::config::{self, Config, Destination, did_you_mean};
+use crate::config::{Config, Destination, did_you_mean};
 use crate::lead::{Clock, DestinationId};
 use crate::sandbox::Options;
 
@@ -56,7 +56,7 @@ fn sandbox_alone() -> Result<Config, Failed> {
     let address = format!("http://{}", super::serve::SANDBOX_ADDRESS);
     let address = Url::parse(&address).context("the sandbox has no URL")?;
     let token = SecretString::from(Options::default().token);
-    Ok(config::zero_setup(&address, &token, &config::ProcessEnvironment)?)
+    Ok(super::zero_setup(&address, &token)?)
 }
 
 /// The destination that was named, or all there are.

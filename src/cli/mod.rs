@@ -10,6 +10,7 @@ mod check;
 mod lanes;
 mod leads;
 mod moment;
+mod presets;
 mod replay;
 mod sandbox;
 mod send;
@@ -21,10 +22,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use secrecy::SecretString;
+use url::Url;
 
 use crate::app::App;
-use crate::config::{Environment, Fault, Faults, Loaded, ProcessEnvironment};
-use crate::intake::preset;
+use crate::config::{self, Config, Environment, Fault, Faults, Loaded, ProcessEnvironment};
+use crate::preset;
 
 /// A webhook-to-lead gateway: forms and ad platforms in, exactly one CareSoft lead out.
 #[derive(Debug, Parser)]
@@ -55,6 +58,8 @@ enum Command {
     Sandbox(sandbox::Sandbox),
     /// Post a sample to a source
     Send(send::Send),
+    /// Look at the presets, and at what one makes of a payload
+    Presets(presets::Presets),
     /// Look at the ledger of a running gateway, and replay what is in it
     Leads(leads::Leads),
     /// Look at the lanes of a running gateway; stop one, or let it go on
@@ -103,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Catalog(catalog) => catalog.run(&invocation),
         Command::Sandbox(sandbox) => sandbox.run(&invocation),
         Command::Send(send) => send.run(&invocation),
+        Command::Presets(presets) => presets.run(&invocation),
         Command::Leads(leads) => leads.run(&invocation),
         Command::Lanes(lanes) => lanes.run(&invocation),
     };
@@ -159,6 +165,13 @@ impl Invocation {
         let unable: Vec<_> = unable.map(|(key, problem)| fault(key, problem)).collect();
         if unable.is_empty() { Ok(Some(loaded)) } else { Err(Faults(unable).into()) }
     }
+}
+
+/// What every command goes by where there is no configuration: the built-in simulator, an open web
+/// form, and a source for each preset.
+fn zero_setup(sandbox: &Url, token: &SecretString) -> Result<Config, Faults> {
+    let (more, presets) = (preset::development_sources("sandbox"), preset::built_in_names());
+    config::zero_setup(sandbox, token, &more, &presets, &ProcessEnvironment)
 }
 
 /// A runtime for a command that does a few requests.

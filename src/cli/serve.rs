@@ -14,7 +14,7 @@ use url::Url;
 use super::admin::token_file;
 use super::{Failed, Invocation};
 use crate::app::{App, StartError, Surroundings};
-use crate::config::{self, Config, ProcessEnvironment};
+use crate::config::Config;
 use crate::fail_point;
 use crate::lead::Clock;
 use crate::sandbox::{Options, Sandbox};
@@ -87,7 +87,7 @@ fn zero_setup() -> Result<(Config, BesideIt), Failed> {
         Options { first_lead_id: 100_000_000 + seconds % 800_000_000, ..Options::default() };
     let token = SecretString::from(options.token.as_str());
     let url = Url::parse(&format!("http://{address}")).context("the sandbox has no URL")?;
-    let config = config::zero_setup(&url, &token, &ProcessEnvironment)?;
+    let config = super::zero_setup(&url, &token)?;
     Ok((config, BesideIt { sandbox: Sandbox::new(options), listener, address }))
 }
 

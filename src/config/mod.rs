@@ -119,8 +119,8 @@ preset = "web-form"
 destination = "sandbox"
 "#;
 
-/// The configuration of a gateway that has none: an open web form whose leads go to the built-in
-/// simulator at `sandbox`. Environment variables go over it as over a file, but for the
+/// The configuration of a gateway that has none: an open web form and the sources in `more`, which
+/// is TOML and may name the built-in `presets`. All leads go to the built-in simulator at `sandbox`. Environment variables go over it as over a file, but for the
 /// simulator's address and token.
 ///
 /// # Errors
@@ -128,9 +128,12 @@ destination = "sandbox"
 pub fn zero_setup(
     sandbox: &Url,
     token: &SecretString,
+    more: &str,
+    presets: &[&str],
     environment: &dyn Environment,
 ) -> Result<Config, Faults> {
-    let mut config = parse(ZERO_SETUP, "zero setup", environment, &["web-form"])?.config;
+    let text = format!("{ZERO_SETUP}{more}");
+    let mut config = parse(&text, "zero setup", environment, presets)?.config;
     for (id, destination) in &mut config.destinations {
         if id.as_str() == "sandbox" {
             destination.base_url = sandbox.clone();

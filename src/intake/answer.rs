@@ -11,6 +11,7 @@ use url::Url;
 
 use super::page;
 use crate::lead::SubmissionId;
+use crate::preset::{Piece, Reply, Respond};
 use crate::problem::{FieldError, Problem};
 
 /// Why a post was not taken. Nothing of it was stored.
@@ -122,10 +123,30 @@ impl Refusal {
         }
     }
 
-    /// The answer: a problem document, or a page for a browser that posted a form.
-    pub fn respond(&self, request: &HttpRequest) -> HttpResponse {
-        let mut response = self.problem().respond();
-        if wants_page(request) {
+    /// What the platform wants to hear instead, by what it can do about it.
+    fn of_preset<'a>(&self, respond: &'a Respond) -> Option<&'a Reply> {
+        match self {
+            Self::Unauthorized => respond.denied.as_ref(),
+            Self::Malformed(_) | Self::ContentType(_) | Self::TooLong | Self::Invalid(_) => {
+                respond.invalid.as_ref()
+            }
+            Self::TooMany(_) | Self::TooSlow | Self::Unavailable => respond.busy.as_ref(),
+            Self::UnknownSource | Self::Method => None,
+        }
+    }
+
+    /// The answer: what the platform wants to hear, a problem document, or a page for a browser
+    /// that posted a form.
+    pub fn respond(&self, request: &HttpRequest, respond: Option<&Respond>) -> HttpResponse {
+        let problem = self.problem();
+        let mut response = problem.respond();
+        if let Some(reply) = respond.and_then(|respond| self.of_preset(respond)) {
+            let body = reply.fill(|piece| match piece {
+                Piece::Error => Some(problem.detail().as_bytes().into()),
+                _ => None,
+            });
+            response = written(reply, body.unwrap_or_default());
+        } else if wants_page(request) {
             let (vietnamese, english) = self.to_a_visitor();
             let page = BoxBody::new(page::refusal(vietnamese, english));
             response = response.set_body(page);
@@ -150,12 +171,23 @@ impl Refusal {
     }
 }
 
-/// The submission is durable: 202 with its ids, or a redirect for a browser that posted a form.
+/// An answer as a preset has it.
+pub fn written(reply: &Reply, body: Vec<u8>) -> HttpResponse {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    HttpResponse::build(status).content_type(reply.content_type.as_str()).body(body)
+}
+
+/// The submission is durable: what the platform wants to hear, or 202 with its ids, or a redirect
+/// for a browser that posted a form.
 pub fn accepted(
     request: &HttpRequest,
     ids: &[SubmissionId],
     thank_you: Option<&Url>,
+    reply: Option<&Reply>,
 ) -> HttpResponse {
+    if let Some(reply) = reply {
+        return written(reply, reply.fill(|_| None).unwrap_or_default());
+    }
     if wants_page(request) {
         let thanks = thank_you.map_or(page::THANKS_PATH, Url::as_str);
         return HttpResponse::SeeOther().insert_header((LOCATION, thanks)).finish();

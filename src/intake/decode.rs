@@ -5,10 +5,10 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-/// The most fields that one body may hold: a form that a person fills in has a few dozen.
-const FIELDS_MAX: usize = 1000;
+use crate::preset::FIELDS_MAX;
 
-const TOO_MANY: DecodeError = DecodeError::Malformed("more than 1000 fields");
+/// What one body may hold is bounded.
+pub const TOO_MANY: DecodeError = DecodeError::Malformed("more than 1000 fields");
 
 /// The most submissions that one array may hold.
 const SUBMISSIONS_MAX: usize = 100;
@@ -152,79 +152,19 @@ impl Fields {
     }
 }
 
-/// One field of a document: a path through its objects, and a scalar as text.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Field {
-    /// The names on the way, outermost first.
-    pub path: Vec<String>,
-    /// The values, in order; several when the field was repeated or an array.
-    pub values: Vec<String>,
-}
-
-/// Every scalar of a document, in order. Array elements that are objects are walked with their
-/// index in the path.
-///
-/// # Errors
-/// More than 1000 of them.
-pub fn fields(document: Value) -> Result<Vec<Field>, DecodeError> {
-    let mut found = Vec::new();
-    walk(document, Vec::new(), &mut found)?;
-    let values: usize = found.iter().map(|field| field.values.len()).sum();
-    if values > FIELDS_MAX { Err(TOO_MANY) } else { Ok(found) }
-}
-
-fn walk(value: Value, path: Vec<String>, found: &mut Vec<Field>) -> Result<(), DecodeError> {
-    let within = |name: String| {
-        let mut longer = path.clone(); // of a flat document: empty, and costs nothing
-        longer.push(name);
-        longer
-    };
-    match value {
-        Value::Object(map) => {
-            map.into_iter().try_for_each(|(key, inner)| walk(inner, within(key), found))
-        }
-        Value::Array(items) if items.iter().any(|item| item.is_object() || item.is_array()) => {
-            let mut numbered = items.into_iter().enumerate();
-            numbered.try_for_each(|(index, item)| walk(item, within(index.to_string()), found))
-        }
-        Value::Array(items) => push(path, items.into_iter().filter_map(scalar).collect(), found),
-        one => push(path, scalar(one).into_iter().collect(), found),
-    }
-}
-
-fn push(path: Vec<String>, values: Vec<String>, found: &mut Vec<Field>) -> Result<(), DecodeError> {
-    if values.is_empty() {
-        return Ok(());
-    }
-    if found.len() >= FIELDS_MAX {
-        return Err(TOO_MANY);
-    }
-    found.push(Field { path, values });
-    Ok(())
-}
-
-/// The text of a scalar. A number's is the one it was written with, never read as a float.
-fn scalar(value: Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::preset::flatten;
 
     async fn read(content_type: &str, body: &str) -> Vec<(String, Vec<String>)> {
         let body = Bytes::from(body.to_owned());
         let mut documents = decode(Some(content_type), &body).await.expect("readable");
         assert_eq!(documents.len(), 1);
-        let found = fields(documents.remove(0)).expect("few fields");
-        found.into_iter().map(|field| (field.path.join("."), field.values)).collect()
+        let found = flatten(documents.remove(0)).expect("few fields");
+        found.into_iter().map(|field| (field.label, field.values)).collect()
     }
 
     fn field(path: &str, values: &[&str]) -> (String, Vec<String>) {
@@ -295,7 +235,7 @@ mod tests {
         let wide = Bytes::from("a=1&".repeat(1001));
         assert!(decode(None, &wide).await.is_err());
         let long = serde_json::json!({ "phone": vec!["1"; 1001] });
-        assert_eq!(fields(long), Err(TOO_MANY));
+        assert!(flatten(long).is_err());
     }
 
     proptest! {
@@ -312,7 +252,7 @@ mod tests {
             let body = Bytes::from(body);
             let decoded = futures_util::FutureExt::now_or_never(decode(Some(content_type), &body));
             for document in decoded.and_then(Result::ok).unwrap_or_default() {
-                let _ = fields(document);
+                let _ = flatten(document);
             }
         }
     }

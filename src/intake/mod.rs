@@ -4,10 +4,8 @@
 pub mod answer;
 pub mod cors;
 pub mod decode;
-pub mod extract;
 pub mod guard;
 pub mod page;
-pub mod preset;
 mod receive;
 pub mod source;
 pub mod verify;
@@ -81,6 +79,7 @@ impl Intake {
             .service(
                 web::resource("/in/{source}")
                     .route(web::post().to(receive::post))
+                    .route(web::get().to(receive::handshake))
                     .route(web::method(actix_web::http::Method::OPTIONS).to(receive::preflight))
                     .default_service(web::to(receive::other_method)),
             )

@@ -5,13 +5,12 @@ use std::time::Instant;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, REFERER};
 use actix_web::web::{self, Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::Value;
 
 use super::Intake;
 use super::answer::{self, Refusal};
-use super::decode::{DecodeError, decode};
-use super::extract::extract;
+use super::decode::{DecodeError, TOO_MANY, decode};
 use super::guard::{self, Unread};
-use super::preset::Meaning;
 use super::source::Source;
 use super::{cors, verify};
 use crate::config::Invalid;
@@ -19,6 +18,7 @@ use crate::fail_point::{self, FailPoint};
 use crate::lead::{RawBody, SubmissionId};
 use crate::normalise::fold::fold;
 use crate::normalise::{Draft, Normalised, Rules, normalise};
+use crate::preset::{Heard, Meaning, TooMany};
 use crate::problem::FieldError;
 use crate::store::{Admission, Content, Verdict};
 
@@ -33,23 +33,53 @@ pub(super) async fn post(
     let allowed = intake.per_address.spend(address);
     let Some(source) = intake.sources.get(source.as_str()) else {
         let refusal = allowed.map_or_else(Refusal::TooMany, |()| Refusal::UnknownSource);
-        return refusal.respond(&request);
+        return refusal.respond(&request, None);
     };
     let taken = match allowed {
         Ok(()) => take(&intake, source, &request, &mut payload).await,
         Err(wait) => Err(Refusal::TooMany(wait)),
     };
+    let respond = &source.preset.respond;
     let mut response = match taken {
-        Ok(ids) => answer::accepted(&request, &ids, source.thank_you_url.as_ref()),
+        Ok(Taken::Ids(ids)) => {
+            answer::accepted(&request, &ids, source.thank_you_url.as_ref(), respond.ok.as_ref())
+        }
+        Ok(Taken::Probe(response)) => response,
         Err(refusal) => {
             intake.metrics.submission(&source.id, refusal.word());
             tracing::debug!(source = %source.id, outcome = refusal.word(), "post refused");
-            refusal.respond(&request)
+            refusal.respond(&request, Some(respond))
         }
     };
     cors::expose(&request, &source.cors_origins, response.headers_mut());
     intake.metrics.intake(&source.id, started.elapsed());
     response
+}
+
+/// A platform asks whether this address is ours.
+pub(super) async fn handshake(
+    request: HttpRequest,
+    source: web::Path<String>,
+    intake: web::Data<Intake>,
+) -> HttpResponse {
+    let address = guard::client_address(&request, &intake.trusted_proxies);
+    if let Err(wait) = intake.per_address.spend(address) {
+        return Refusal::TooMany(wait).respond(&request, None);
+    }
+    let Some(source) = intake.sources.get(source.as_str()) else {
+        return Refusal::UnknownSource.respond(&request, None);
+    };
+    let url = address_of(source, &request);
+    let header = |name: &str| text_of(request.headers(), name);
+    let heard = Heard::new("GET", &url, request.query_string(), &header, &[]);
+    match source.preset.handshake.get(&heard, &source.secrets) {
+        Some(answer) => {
+            let word = if answer.is_refusal() { "handshake_refused" } else { "handshake" };
+            intake.metrics.submission(&source.id, word);
+            answer::written(answer.reply, answer.body)
+        }
+        None => Refusal::Method.respond(&request, None),
+    }
 }
 
 pub(super) async fn preflight(
@@ -59,7 +89,7 @@ pub(super) async fn preflight(
 ) -> HttpResponse {
     match intake.sources.get(source.as_str()) {
         Some(source) => cors::preflight(&request, &source.cors_origins),
-        None => Refusal::UnknownSource.respond(&request),
+        None => Refusal::UnknownSource.respond(&request, None),
     }
 }
 
@@ -69,58 +99,225 @@ pub(super) async fn other_method(
     intake: web::Data<Intake>,
 ) -> HttpResponse {
     let known = intake.sources.contains_key(source.as_str());
-    (if known { Refusal::Method } else { Refusal::UnknownSource }).respond(&request)
+    (if known { Refusal::Method } else { Refusal::UnknownSource }).respond(&request, None)
 }
 
-/// Takes a post; the ids of its submissions, all of them durable.
+/// What became of a post.
+enum Taken {
+    /// Its submissions, all of them durable.
+    Ids(Vec<SubmissionId>),
+    /// It only asked whether anybody is there.
+    Probe(HttpResponse),
+}
+
+/// Takes a post.
 async fn take(
     intake: &Intake,
     source: &Source,
     request: &HttpRequest,
     payload: &mut Payload,
-) -> Result<Vec<SubmissionId>, Refusal> {
+) -> Result<Taken, Refusal> {
     if !verify::token(request, &source.tokens) {
         return Err(Refusal::Unauthorized);
     }
     source.limiter.spend().map_err(Refusal::TooMany)?;
     let body = read(request, payload, intake.max_body_bytes).await?;
+    let is_signed = match verified(intake, source, request, &body)? {
+        Verified::Probe(response) => return Ok(Taken::Probe(response)),
+        Verified::Post { is_signed } => is_signed,
+    };
     let content_type = text_of(request.headers(), CONTENT_TYPE.as_str());
-    let documents = decode(content_type, &body).await.map_err(refusal)?;
-    let is_several = documents.len() > 1;
-    let mut ids = Vec::with_capacity(documents.len());
-    let mut batch = Vec::with_capacity(documents.len());
-    for (place, document) in documents.into_iter().enumerate() {
-        let extracted =
-            extract(document, &source.preset, source.honeypot.as_deref()).map_err(refusal)?;
-        let id = SubmissionId::generate();
-        ids.push(id);
-        if extracted.trapped {
-            // Answered like the others, with an id of nothing: a bot learns nothing.
-            intake.metrics.submission(&source.id, "honeypot");
-            continue;
+    let post = Post { intake, source, request, body: &body };
+    let batch = match decode(content_type, &body).await {
+        Ok(documents) => post.read(documents),
+        Err(error) => Err(refusal(error)),
+    };
+    let batch = match batch {
+        // Nobody but the platform can have sent it, so it is kept, whatever it is.
+        Err(Refusal::Malformed(why) | Refusal::ContentType(why))
+            if is_signed && source.invalid == Invalid::Quarantine =>
+        {
+            post.whole_in_quarantine(why)
         }
-        let external_id = external_id(source, request).map(|external_id| match is_several {
-            true => format!("{external_id}.{place}"), // one delivery, several people
-            false => external_id.to_owned(),
+        batch => batch?,
+    };
+    admit(intake, source, batch).await.map(Taken::Ids)
+}
+
+enum Verified {
+    Probe(HttpResponse),
+    Post { is_signed: bool },
+}
+
+/// Whether the post comes from its platform; or is only a question whether anybody is there.
+fn verified(
+    intake: &Intake,
+    source: &Source,
+    request: &HttpRequest,
+    body: &Bytes,
+) -> Result<Verified, Refusal> {
+    let url = address_of(source, request);
+    let header = |name: &str| text_of(request.headers(), name);
+    let method = request.method().as_str();
+    let heard = Heard::new(method, &url, request.query_string(), &header, body);
+    if let Some(answer) = source.preset.handshake.post(&heard) {
+        intake.metrics.submission(&source.id, "handshake");
+        return Ok(Verified::Probe(answer::written(answer.reply, answer.body)));
+    }
+    let now = intake.clock.now();
+    match source.preset.verify.passes(&heard, &source.secrets, now, source.max_age) {
+        Some(false) if source.preset.passes_over_unsigned(&heard) => {
+            intake.metrics.submission(&source.id, "ignored");
+            let ok = source.preset.respond.ok.as_ref();
+            Ok(Verified::Probe(answer::accepted(request, &[], None, ok)))
+        }
+        Some(false) => Err(Refusal::Unauthorized),
+        passes => Ok(Verified::Post { is_signed: passes.is_some() }),
+    }
+}
+
+/// The address that was posted to, as the public sees it.
+fn address_of(source: &Source, request: &HttpRequest) -> String {
+    match request.query_string() {
+        "" => source.endpoint.as_str().to_owned(),
+        query => format!("{}?{query}", source.endpoint),
+    }
+}
+
+/// What a post comes to: the ids that it is answered with, and what is to be stored. A bot's has
+/// an id of nothing: it learns nothing.
+#[derive(Default)]
+struct Batch {
+    ids: Vec<SubmissionId>,
+    admissions: Vec<Admission>,
+}
+
+/// An authentic post.
+struct Post<'a> {
+    intake: &'a Intake,
+    source: &'a Source,
+    request: &'a HttpRequest,
+    body: &'a Bytes,
+}
+
+impl Post<'_> {
+    /// Everything that its documents hold.
+    fn read(&self, documents: Vec<Value>) -> Result<Batch, Refusal> {
+        let mut batch = Batch::default();
+        let preset = &self.source.preset;
+        let found: Vec<_> = documents.into_iter().map(|document| preset.items(document)).collect();
+        let several = found.iter().map(|items| items.leads.len()).sum::<usize>() > 1;
+        let mut place = 0;
+        for items in found {
+            for _ in 0..items.ignored {
+                self.intake.metrics.submission(&self.source.id, "ignored");
+            }
+            for (item, why) in items.unusable {
+                let raw = RawBody {
+                    content_type: "application/json".to_owned(),
+                    bytes: item.to_string().into_bytes(),
+                };
+                let content = Content::Quarantined { reason: why.to_owned(), lead: None, raw };
+                batch.push(self.admission(None, content));
+            }
+            for item in items.leads {
+                self.take_lead(item, several.then_some(place), &mut batch)?;
+                place += 1;
+            }
+        }
+        Ok(batch)
+    }
+
+    fn take_lead(
+        &self,
+        item: Value,
+        place: Option<usize>,
+        batch: &mut Batch,
+    ) -> Result<(), Refusal> {
+        let header = |name: &str| text_of(self.request.headers(), name).map(str::to_owned);
+        let honeypot = self.source.honeypot.as_deref();
+        let extracted = self.source.preset.extract(item, honeypot, &header);
+        let extracted = extracted.map_err(|TooMany| refusal(TOO_MANY))?;
+        if extracted.trapped {
+            batch.ids.push(SubmissionId::generate());
+            self.intake.metrics.submission(&self.source.id, "honeypot");
+            return Ok(());
+        }
+        let external_id = extracted.external_id.map(|id| match place {
+            // One delivery, several people.
+            Some(place) if self.source.preset.id_is_of_the_post() => format!("{id}.{place}"),
+            _ => id,
         });
-        let content = content(source, request, &body, extracted.draft)?;
-        batch.push(Admission {
-            id,
-            source: source.id.clone(),
-            destination: source.destination.clone(),
-            received_at: intake.clock.now(),
+        let content = self.content(extracted.draft, extracted.is_test)?;
+        batch.push(self.admission(external_id, content));
+        Ok(())
+    }
+
+    /// The whole post, kept for a person to look at.
+    fn whole_in_quarantine(&self, why: &str) -> Batch {
+        let content = Content::Quarantined { reason: why.to_owned(), lead: None, raw: self.raw() };
+        let mut batch = Batch::default();
+        batch.push(self.admission(None, content));
+        batch
+    }
+
+    fn raw(&self) -> RawBody {
+        let content_type = text_of(self.request.headers(), CONTENT_TYPE.as_str());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        RawBody { content_type, bytes: self.body.to_vec() }
+    }
+
+    fn admission(&self, external_id: Option<String>, content: Content) -> Admission {
+        Admission {
+            id: SubmissionId::generate(),
+            source: self.source.id.clone(),
+            destination: self.source.destination.clone(),
+            received_at: self.intake.clock.now(),
             idempotency_key: external_id.clone(),
             external_id,
             content,
-        });
+        }
     }
-    admit(intake, source, batch, ids).await
+
+    /// One draft, normalised, as the store takes it.
+    fn content(&self, mut draft: Draft, is_test: bool) -> Result<Content, Refusal> {
+        let source = self.source;
+        add_request_evidence(&mut draft, source, self.request);
+        let test_region = source.preset.test_region.as_deref().filter(|_| is_test);
+        let rules = Rules {
+            region: test_region.unwrap_or(&source.region),
+            name_order: source.name_order,
+            source_page: source.page_url.as_ref(),
+            endpoint: &source.endpoint,
+        };
+        let Normalised { lead, identities, faults } = normalise(draft, &rules);
+        if is_test {
+            return Ok(Content::Test { lead });
+        }
+        if !identities.is_empty() {
+            return Ok(Content::Lead { lead, identities });
+        }
+        if source.invalid == Invalid::Quarantine {
+            return Ok(Content::Quarantined {
+                reason: "neither a phone number nor an e-mail address could be used".to_owned(),
+                lead: Some(lead),
+                raw: self.raw(),
+            });
+        }
+        let errors = faults.into_iter().map(|fault| FieldError {
+            field: fault.field.into(),
+            code: fault.code,
+            message: fault.message,
+        });
+        Err(Refusal::Invalid(errors.collect()))
+    }
 }
 
-/// The platform's own id of a delivery.
-fn external_id<'a>(source: &Source, request: &'a HttpRequest) -> Option<&'a str> {
-    let header = source.preset.external_id_header.as_ref()?;
-    text_of(request.headers(), header).filter(|id| !id.is_empty() && id.len() <= 255)
+impl Batch {
+    fn push(&mut self, admission: Admission) {
+        self.ids.push(admission.id);
+        self.admissions.push(admission);
+    }
 }
 
 async fn read(
@@ -148,40 +345,6 @@ fn refusal(error: DecodeError) -> Refusal {
     }
 }
 
-/// One document's draft, normalised, as the store takes it.
-fn content(
-    source: &Source,
-    request: &HttpRequest,
-    body: &Bytes,
-    mut draft: Draft,
-) -> Result<Content, Refusal> {
-    add_request_evidence(&mut draft, source, request);
-    let rules = Rules {
-        region: &source.region,
-        name_order: source.name_order,
-        source_page: source.page_url.as_ref(),
-        endpoint: &source.endpoint,
-    };
-    let Normalised { lead, identities, faults } = normalise(draft, &rules);
-    if !identities.is_empty() {
-        return Ok(Content::Lead { lead, identities });
-    }
-    if source.invalid == Invalid::Quarantine {
-        let content_type = text_of(request.headers(), CONTENT_TYPE.as_str()).unwrap_or_default();
-        return Ok(Content::Quarantined {
-            reason: "neither a phone number nor an e-mail address could be used".to_owned(),
-            lead: Some(lead),
-            raw: RawBody { content_type: content_type.to_owned(), bytes: body.to_vec() },
-        });
-    }
-    let errors = faults.into_iter().map(|fault| FieldError {
-        field: fault.field.into(),
-        code: fault.code,
-        message: fault.message,
-    });
-    Err(Refusal::Invalid(errors.collect()))
-}
-
 /// What the request tells of where the submission came from: the page in `Referer`, and utm
 /// values and click ids in the endpoint's own query, weaker than the payload's.
 fn add_request_evidence(draft: &mut Draft, source: &Source, request: &HttpRequest) {
@@ -204,15 +367,15 @@ fn add_request_evidence(draft: &mut Draft, source: &Source, request: &HttpReques
 async fn admit(
     intake: &Intake,
     source: &Source,
-    batch: Vec<Admission>,
-    mut ids: Vec<SubmissionId>,
+    batch: Batch,
 ) -> Result<Vec<SubmissionId>, Refusal> {
-    if batch.is_empty() {
+    let Batch { mut ids, admissions } = batch;
+    if admissions.is_empty() {
         return Ok(ids);
     }
-    let admitted: Vec<_> = batch.iter().map(|admission| admission.id).collect();
+    let admitted: Vec<_> = admissions.iter().map(|admission| admission.id).collect();
     fail_point::pass(FailPoint::Decoded);
-    let verdicts = intake.store.admit(batch).await.map_err(|error| {
+    let verdicts = intake.store.admit(admissions).await.map_err(|error| {
         intake.metrics.store_error(intake.store.kind());
         if intake.failure_log.check().is_ok() {
             tracing::error!(source = %source.id, %error, "a submission could not be stored");

@@ -1,12 +1,14 @@
 //! One configured source, compiled: everything a post needs, looked up once.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use url::Url;
 
 use super::guard::SourceLimiter;
-use super::preset::{Preset, PresetError};
 use crate::config::{self, Config, Invalid, NameOrder};
 use crate::lead::{DestinationId, SourceId};
+use crate::preset::{Preset, PresetError, Secrets, TOKEN};
 
 /// A source, ready to receive.
 pub struct Source {
@@ -15,6 +17,9 @@ pub struct Source {
     pub(super) preset: Preset,
     pub(super) invalid: Invalid,
     pub(super) tokens: Vec<SecretString>,
+    pub(super) secrets: Secrets,
+    /// How old a signature may be, in place of the preset's own.
+    pub(super) max_age: Option<Duration>,
     pub(super) limiter: SourceLimiter,
     pub(super) honeypot: Option<String>,
     pub(super) cors_origins: Vec<String>,
@@ -55,8 +60,8 @@ impl Source {
         config: &Config,
     ) -> Result<Self, SourceError> {
         let preset = Preset::load(&source.preset, &source.fields)?;
-        if let Some(name) = source.secrets.keys().find(|name| !preset.secrets.contains(name)) {
-            let asked = preset.secrets.join(", ");
+        if let Some(name) = source.secrets.keys().find(|name| !preset.secrets.contains_key(*name)) {
+            let asked = preset.secrets.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(SourceError::UnaskedSecret { name: name.clone(), asked });
         }
         Ok(Self {
@@ -64,7 +69,9 @@ impl Source {
             destination: source.destination.clone(),
             invalid: source.invalid.unwrap_or(preset.invalid),
             preset,
-            tokens: source.secrets.get("token").cloned().unwrap_or_default(),
+            tokens: source.secrets.get(TOKEN).cloned().unwrap_or_default(),
+            secrets: source.secrets.clone(),
+            max_age: source.max_age,
             limiter: SourceLimiter::new(config.limits.per_source),
             honeypot: source.honeypot.clone(),
             cors_origins: source.cors_origins.clone(),

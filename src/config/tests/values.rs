@@ -331,7 +331,8 @@ fn zero_setup_is_a_sandbox() {
     let sandbox = Url::parse("http://127.0.0.1:8082").expect("a URL");
     let token = SecretString::from("sandbox-token");
     let environment = MapEnvironment::from_iter([("LEADGATE__SERVER__LISTEN", "127.0.0.1:9999")]);
-    let config = zero_setup(&sandbox, &token, &environment).expect("a valid configuration");
+    let config = zero_setup(&sandbox, &token, "", &["web-form"], &environment)
+        .expect("a valid configuration");
     assert_eq!(config.server.listen.port(), 9999);
     assert_eq!(config.store.url, StoreUrl::Sqlite("data/leadgate.db".into()));
     assert_eq!(config.log.format, LogFormat::Pretty);

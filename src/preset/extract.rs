@@ -5,45 +5,116 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::decode::{DecodeError, fields};
-use super::preset::{Meaning, Preset, Target};
+use super::field::{Field, TooMany};
+use super::path::Path;
+use super::template::Piece;
+use super::{Meaning, Preset, Target};
 use crate::lead::Answer;
 use crate::normalise::attribution::{Evidence, is_void};
 use crate::normalise::fold::fold;
 use crate::normalise::{Draft, name};
 
-/// What a document gave.
+/// What an element gave.
 #[derive(Debug)]
 pub struct Extracted {
     /// The draft.
     pub draft: Draft,
-    /// A person leaves the honeypot empty; this document's is filled in.
+    /// A person leaves the honeypot empty; this one's is filled in.
     pub trapped: bool,
+    /// The platform's own id of the submission.
+    pub external_id: Option<String>,
+    /// The platform has marked it as a test.
+    pub is_test: bool,
 }
 
-/// Reads a document by the preset's names. What no name fits is kept as an answer.
-///
-/// # Errors
-/// More than 1000 fields.
-pub fn extract(
-    document: Value,
-    preset: &Preset,
-    honeypot: Option<&str>,
-) -> Result<Extracted, DecodeError> {
-    let honeypot = honeypot.map(fold);
-    let mut collector = Collector::default();
-    let mut trapped = false;
-    for field in fields(document)? {
-        let label = joined(&field.path);
-        let whole = fold(&label);
-        if honeypot.as_ref() == Some(&whole) {
-            trapped |= field.values.iter().any(|value| !value.trim().is_empty());
-            continue;
+/// A longer id is none that a platform makes.
+const EXTERNAL_ID_MAX: usize = 255;
+
+impl Preset {
+    /// Reads an element by the preset's names. What no name fits is kept as an answer. `header`
+    /// gives the value of one of the request's headers.
+    ///
+    /// # Errors
+    /// More than 1000 fields.
+    pub fn extract(
+        &self,
+        item: Value,
+        honeypot: Option<&str>,
+        header: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Extracted, TooMany> {
+        let honeypot = honeypot.map(fold);
+        let mut collector = Collector::default();
+        self.look_beside(&item, &mut collector.evidence);
+        let external_id = self.external_id(&item, header);
+        let is_test = self.test.any.iter().any(|filter| filter.holds(&item));
+        let text =
+            |(label, path): (&String, &Path)| Some((label.clone(), path.text(&item)?.into_owned()));
+        let meta: Vec<_> = self.meta.iter().filter_map(text).collect();
+        let mut trapped = false;
+        for mut field in self.bags.fields(item)? {
+            let whole = field.names.first().map(|path| fold(&joined(path)).into_owned());
+            if honeypot.is_some() && honeypot.as_deref() == whole.as_deref() {
+                trapped |= field.values.iter().any(|value| !value.trim().is_empty());
+                continue;
+            }
+            let is_void =
+                |value: &String| self.test.void.iter().any(|void| value.starts_with(void));
+            field.values.retain(|value| !is_void(value));
+            let (name, meaning) = self.meaning_of(&field);
+            let name = name.into_owned();
+            collector.take(field, &name, meaning);
         }
-        let (name, meaning) = meaning(&field.path, &whole, preset);
-        collector.take(&label, &name, meaning, field.values);
+        for (label, value) in meta {
+            collector.answer(&label, None, &[value]);
+        }
+        Ok(Extracted { draft: collector.into_draft(), trapped, external_id, is_test })
     }
-    Ok(Extracted { draft: collector.into_draft(), trapped })
+
+    /// The platform's own id of what an element holds.
+    fn external_id(&self, item: &Value, header: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+        let id = self.external_id.as_ref()?.render(|piece| match piece {
+            Piece::Header(name) => header(name).map(|value| Cow::Owned(value.into_bytes())),
+            Piece::Body(path) => {
+                path.text(item).map(|text| Cow::Owned(text.into_owned().into_bytes()))
+            }
+            _ => None,
+        })?;
+        let id = String::from_utf8(id).ok()?;
+        let id = id.trim();
+        (!id.is_empty() && id.len() <= EXTERNAL_ID_MAX).then(|| id.to_owned())
+    }
+
+    /// What stands beside the form's fields and tells where the lead came from.
+    fn look_beside(&self, item: &Value, evidence: &mut Evidence) {
+        let found =
+            |(name, path): (&String, &Path)| Some((name.clone(), path.text(item)?.into_owned()));
+        evidence.explicit_utm.extend(self.attribution.utm.iter().filter_map(found));
+        evidence.explicit_click_ids.extend(self.attribution.click_ids.iter().filter_map(found));
+        let page = self.attribution.page_url.as_ref().and_then(|path| path.text(item));
+        evidence.page_url = page.map(|page| page.into_owned()).filter(|page| is_web_address(page));
+    }
+
+    /// What a field is, by its type, or by the best of its names that says something; and the name
+    /// that said so.
+    fn meaning_of<'a>(&self, field: &'a Field) -> (Cow<'a, str>, Meaning) {
+        let mut unknown = None;
+        let by_type = field.kind.as_deref().and_then(|kind| self.names.of_type(kind));
+        for path in &field.names {
+            let whole = fold_owned(&joined(path));
+            if let Some(meaning) = by_type {
+                return (whole, meaning);
+            }
+            match meaning(path, whole, self) {
+                (name, Meaning::Answer) => unknown = unknown.or(Some(name)),
+                known => return known,
+            }
+        }
+        (unknown.unwrap_or_default(), by_type.unwrap_or(Meaning::Answer))
+    }
+}
+
+fn fold_owned(text: &str) -> Cow<'static, str> {
+    Cow::Owned(fold(text).into_owned())
 }
 
 /// A path as one label: `utm.source`.
@@ -71,13 +142,18 @@ struct Collector {
 }
 
 impl Collector {
-    fn take(&mut self, label: &str, name: &str, meaning: Meaning, values: Vec<String>) {
-        if needs_its_own_name(meaning, label, name) {
-            self.fields.insert(label.to_owned(), values.join(", "));
+    fn take(&mut self, field: Field, name: &str, meaning: Meaning) {
+        let Field { names, label, kind: _, values } = field;
+        if needs_its_own_name(meaning, &label, name) {
+            self.fields.insert(label.clone(), values.join(", "));
         }
         match meaning {
             Meaning::Dropped => {}
-            Meaning::Answer => self.answer(label, &values),
+            Meaning::Answer => {
+                let key = names.first().map(|path| joined(path));
+                let key = key.filter(|key| **key != label);
+                self.answer(&label, key.as_deref(), &values);
+            }
             Meaning::Utm => {
                 let name = name.strip_prefix("utm_").unwrap_or(name);
                 let values = values.into_iter().map(|value| (name.to_owned(), value));
@@ -89,19 +165,19 @@ impl Collector {
             }
             Meaning::Field(target, rank) => {
                 let values = values.into_iter().filter(|value| !value.trim().is_empty());
-                let candidate = |value| Candidate { rank, label: label.to_owned(), value };
+                let candidate = |value| Candidate { rank, label: label.clone(), value };
                 self.candidates[target as usize].extend(values.map(candidate));
             }
         }
     }
 
     /// Keeps an answer that has something in it; several values are one answer.
-    fn answer(&mut self, label: &str, values: &[String]) {
+    fn answer(&mut self, label: &str, key: Option<&str>, values: &[String]) {
         let given: Vec<_> =
             values.iter().map(|value| value.trim()).filter(|value| !value.is_empty()).collect();
         if !given.is_empty() {
             let (label, value) = (label.to_owned(), given.join(", "));
-            self.answers.push(Answer { label, value, key: None });
+            self.answers.push(Answer { label, value, key: key.map(str::to_owned) });
         }
     }
 
@@ -119,7 +195,7 @@ impl Collector {
             if chosen.is_none() && usable(&candidate.value) {
                 chosen = Some(candidate.value);
             } else if chosen.as_ref() != Some(&candidate.value) {
-                self.answer(&candidate.label, &[candidate.value]);
+                self.answer(&candidate.label, None, &[candidate.value]);
             }
         }
         chosen
@@ -129,7 +205,7 @@ impl Collector {
     fn several(&mut self, target: Target) -> Vec<String> {
         let mut candidates = self.ranked(target);
         for more in candidates.split_off(candidates.len().min(CANDIDATES_MAX)) {
-            self.answer(&more.label, &[more.value]);
+            self.answer(&more.label, None, &[more.value]);
         }
         candidates.into_iter().map(|candidate| candidate.value).collect()
     }
@@ -142,14 +218,15 @@ impl Collector {
             match &full_name {
                 Some(whole) if fold(whole).contains(&*fold(&value)) => None,
                 Some(_) => {
-                    self.answer(target.as_str(), &[value]);
+                    self.answer(target.as_str(), None, &[value]);
                     None
                 }
                 None => Some(value),
             }
         };
         let (first_name, last_name) = (part(Target::FirstName), part(Target::LastName));
-        self.evidence.page_url = self.one(Target::PageUrl, is_web_address);
+        let page_url = self.one(Target::PageUrl, is_web_address);
+        self.evidence.page_url = self.evidence.page_url.take().or(page_url);
         self.evidence.referrer = self.one(Target::Referrer, is_web_address);
         let phones = self.several(Target::Phone);
         let emails = self.several(Target::Email);
@@ -169,11 +246,11 @@ impl Collector {
 
 /// What a field is, by its whole path or else by a shorter end of it, and the name that said so.
 /// An outer field is preferred to an inner one; a list's elements are no fields of the person's.
-fn meaning<'a>(path: &[String], whole: &'a str, preset: &Preset) -> (Cow<'a, str>, Meaning) {
-    let by_path = preset.meaning(whole);
+fn meaning<'a>(path: &[String], whole: Cow<'a, str>, preset: &Preset) -> (Cow<'a, str>, Meaning) {
+    let by_path = preset.meaning(&whole);
     let in_list = path.iter().any(|part| part.bytes().all(|byte| byte.is_ascii_digit()));
     if by_path != Meaning::Answer || in_list {
-        return (whole.into(), by_path);
+        return (whole, by_path);
     }
     for skipped in 1..path.len() {
         let name: Cow<str> = fold(&joined(&path[skipped..])).into_owned().into();
@@ -185,7 +262,7 @@ fn meaning<'a>(path: &[String], whole: &'a str, preset: &Preset) -> (Cow<'a, str
             other => return (name, other),
         }
     }
-    (whole.into(), Meaning::Answer)
+    (whole, Meaning::Answer)
 }
 
 /// Whether a value would be lost under the name that the form gave it: what a person typed is
@@ -216,9 +293,13 @@ mod tests {
 
     use super::*;
 
-    fn draft(document: Value) -> Draft {
+    fn extracted(document: Value, honeypot: Option<&str>) -> Extracted {
         let preset = Preset::load("web-form", []).unwrap();
-        extract(document, &preset, None).unwrap().draft
+        preset.extract(document, honeypot, &|_| None).unwrap()
+    }
+
+    fn draft(document: Value) -> Draft {
+        extracted(document, None).draft
     }
 
     fn answers(draft: &Draft) -> Vec<(&str, &str)> {
@@ -275,11 +356,9 @@ mod tests {
 
     #[test]
     fn a_filled_honeypot_is_seen_and_never_an_answer() {
-        let preset = Preset::load("web-form", []).unwrap();
-        let filled = extract(json!({"website": "http://spam.example"}), &preset, Some("website"));
-        assert!(filled.unwrap().trapped);
-        let empty =
-            extract(json!({"website": "", "phone": "1"}), &preset, Some("website")).unwrap();
+        let filled = extracted(json!({"website": "http://spam.example"}), Some("website"));
+        assert!(filled.trapped);
+        let empty = extracted(json!({"website": "", "phone": "1"}), Some("website"));
         assert!(!empty.trapped && empty.draft.answers.is_empty());
     }
 }

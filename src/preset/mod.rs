@@ -1,0 +1,566 @@
+//! How a platform speaks, as data: the handshake, the signature, the envelope, the names of its
+//! fields, the answers that it understands. The built-in presets are files in `config/presets`;
+//! an operator's own is a file of the same shape.
+//!
+//! Pure: no I/O but the reading of a preset's file, no clock, no web framework.
+
+mod bag;
+mod digest;
+mod extract;
+mod field;
+mod filter;
+mod handshake;
+mod heard;
+mod items;
+mod names;
+mod path;
+mod reply;
+mod template;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+
+use serde::Deserialize;
+
+use self::bag::Bags;
+pub use self::extract::Extracted;
+pub use self::field::{FIELDS_MAX, TooMany, flatten};
+use self::filter::Filter;
+pub use self::handshake::{Answer, Handshake};
+pub use self::heard::Heard;
+pub use self::items::Items;
+use self::items::{Decode, FanOut};
+use self::names::Names;
+pub use self::names::{Meaning, Target};
+use self::path::Path;
+pub use self::reply::{Reply, Respond};
+pub use self::template::Piece;
+use self::template::Template;
+pub use self::verify::{Secrets, Verify};
+use crate::config::Invalid;
+use crate::lead::Malformed;
+
+/// The presets that are compiled in: name and text.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("web-form", include_str!("../../config/presets/web-form.toml")),
+    ("calendly", include_str!("../../config/presets/calendly.toml")),
+    ("contact-form-7", include_str!("../../config/presets/contact-form-7.toml")),
+    ("elementor", include_str!("../../config/presets/elementor.toml")),
+    ("fluent-forms", include_str!("../../config/presets/fluent-forms.toml")),
+    ("formidable", include_str!("../../config/presets/formidable.toml")),
+    ("formspree", include_str!("../../config/presets/formspree.toml")),
+    ("framer", include_str!("../../config/presets/framer.toml")),
+    ("google-forms", include_str!("../../config/presets/google-forms.toml")),
+    ("google-lead-form", include_str!("../../config/presets/google-lead-form.toml")),
+    ("gravity-forms", include_str!("../../config/presets/gravity-forms.toml")),
+    ("jotform", include_str!("../../config/presets/jotform.toml")),
+    ("ladipage", include_str!("../../config/presets/ladipage.toml")),
+    ("metform", include_str!("../../config/presets/metform.toml")),
+    ("netlify-forms", include_str!("../../config/presets/netlify-forms.toml")),
+    ("ninja-forms", include_str!("../../config/presets/ninja-forms.toml")),
+    ("shopify-customer", include_str!("../../config/presets/shopify-customer.toml")),
+    ("signed-json", include_str!("../../config/presets/signed-json.toml")),
+    ("snapchat-lead", include_str!("../../config/presets/snapchat-lead.toml")),
+    ("standard-webhooks", include_str!("../../config/presets/standard-webhooks.toml")),
+    ("tally", include_str!("../../config/presets/tally.toml")),
+    ("tiktok-lead", include_str!("../../config/presets/tiktok-lead.toml")),
+    ("typeform", include_str!("../../config/presets/typeform.toml")),
+    ("unbounce", include_str!("../../config/presets/unbounce.toml")),
+    ("webflow", include_str!("../../config/presets/webflow.toml")),
+    ("wix", include_str!("../../config/presets/wix.toml")),
+    ("wpforms", include_str!("../../config/presets/wpforms.toml")),
+    ("zalo-oa", include_str!("../../config/presets/zalo-oa.toml")),
+    ("zapier", include_str!("../../config/presets/zapier.toml")),
+];
+
+/// A preset is a few hundred lines; a longer file is read so far and is no TOML then.
+const FILE_BYTES_MAX: u64 = 256 * 1024;
+
+/// The secret that every source may have, whatever its preset.
+pub const TOKEN: &str = "token";
+
+/// The names that `preset = "…"` may say without being a path.
+pub fn built_in_names() -> Vec<&'static str> {
+    BUILT_IN.iter().map(|(name, _)| *name).collect()
+}
+
+/// The text of a built-in preset.
+pub fn built_in_text(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// The secret of every source that runs without a configuration. It is no secret: it is published.
+pub const DEVELOPMENT_SECRET: &str = "whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0";
+
+/// A source for each built-in preset but the web form, as TOML: each verifies with
+/// [`DEVELOPMENT_SECRET`], by the platform's signature if there is one, else as its `token`.
+pub fn development_sources(destination: &str) -> String {
+    let source = |name: &str| {
+        let secrets = Preset::load(name, []).map(|preset| preset.secrets).unwrap_or_default();
+        let own = secrets.keys().filter(|secret| *secret != TOKEN || secrets.len() == 1);
+        let secrets: String =
+            own.map(|secret| format!("{secret} = \"{DEVELOPMENT_SECRET}\"\n")).collect();
+        format!(
+            "[sources.{name}]\npreset = \"{name}\"\ndestination = \"{destination}\"\n\
+             [sources.{name}.secrets]\n{secrets}"
+        )
+    };
+    built_in_names().into_iter().filter(|name| *name != "web-form").map(source).collect()
+}
+
+/// Why a preset cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PresetError {
+    /// Neither a built-in preset nor a file that can be read.
+    #[error("{0:?} is no built-in preset, and no file that can be read: {1}")]
+    Unreadable(String, io::Error),
+    /// Not a preset: which line of it, and why.
+    #[error("{0}: {1}")]
+    Syntax(String, toml::de::Error),
+    /// Its parts do not fit each other.
+    #[error("{name}: line {line}: {problem}")]
+    Fault {
+        /// The preset.
+        name: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, and with which key.
+        problem: String,
+    },
+    /// `[sources.X.fields]` names a field that is none of ours.
+    #[error(
+        "{0:?} is no field of a lead; there are name, first_name, last_name, phone, email, message, page_url and referrer"
+    )]
+    Field(String),
+}
+
+/// How one platform speaks, checked and ready to use.
+#[derive(Debug, Clone)]
+pub struct Preset {
+    /// Its name.
+    pub id: String,
+    /// The platform's name.
+    pub title: String,
+    /// What happens to a submission without a usable identity, unless the source says otherwise.
+    pub invalid: Invalid,
+    /// The names of the secrets that a source may have, and what they are.
+    pub secrets: BTreeMap<String, String>,
+    /// What the platform asks before it posts.
+    pub handshake: Handshake,
+    /// How its posts are verified.
+    pub verify: Verify,
+    /// What it is answered.
+    pub respond: Respond,
+    /// Where the country of a phone without a country code is, when the lead is a test.
+    pub test_region: Option<String>,
+    decode: Decode,
+    fan_out: Option<FanOut>,
+    need: Vec<Filter>,
+    external_id: Option<Template>,
+    meta: BTreeMap<String, Path>,
+    bags: Bags,
+    attribution: AttributionSection,
+    test: TestSection,
+    names: Names,
+}
+
+impl Preset {
+    /// The preset that `preset = "…"` names, a built-in one or a file, with the names that an
+    /// operator adds tried before its own.
+    ///
+    /// # Errors
+    /// No such preset, a file that is none, or an added name for something that is no field of ours.
+    pub fn load<'a>(
+        name: &str,
+        added: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
+    ) -> Result<Self, PresetError> {
+        if let Some(text) = built_in_text(name) {
+            return Self::parse(name, text, added);
+        }
+        let unreadable = |error| PresetError::Unreadable(name.to_owned(), error);
+        let mut text = String::new();
+        let file = File::open(name).map_err(unreadable)?;
+        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+        Self::parse(name, &text, added)
+    }
+
+    /// A preset from its text; `name` is what faults are told of.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn parse<'a>(
+        name: &str,
+        text: &str,
+        added: impl IntoIterator<Item = (&'a String, &'a Vec<String>)>,
+    ) -> Result<Self, PresetError> {
+        let file: PresetFile =
+            toml::from_str(text).map_err(|error| PresetError::Syntax(name.to_owned(), error))?;
+        if let Some((stands_there, problem)) = file.fault() {
+            let is_it = |line: &str| stands_there.iter().any(|text| line.contains(text));
+            let line = text.lines().position(is_it).map_or(1, |at| at + 1);
+            return Err(PresetError::Fault { name: name.to_owned(), line, problem });
+        }
+        let names = Names::new(added, &file.map)?;
+        let mut secrets = file.secrets;
+        let any_secret = || "a secret of the source's own, sent with each post".to_owned();
+        secrets.entry(TOKEN.to_owned()).or_insert_with(any_secret);
+        let LeadSection { external_id, need, meta, unusable } = file.lead;
+        Ok(Self {
+            id: file.id,
+            title: file.title,
+            invalid: match unusable {
+                UnusableWord::Reject => Invalid::Reject,
+                UnusableWord::Quarantine => Invalid::Quarantine,
+            },
+            secrets,
+            handshake: file.handshake,
+            verify: file.verify,
+            respond: file.respond,
+            test_region: file.test.phone_region.clone(),
+            decode: file.decode,
+            fan_out: file.fan_out,
+            need,
+            external_id: external_id.map(|IdTemplate(template)| template),
+            meta,
+            bags: file.bag,
+            attribution: file.attribution,
+            test: file.test,
+            names,
+        })
+    }
+
+    /// The elements of a decoded document.
+    pub fn items(&self, document: serde_json::Value) -> Items {
+        self.decode.items(document, self.fan_out.as_ref(), &self.need)
+    }
+
+    /// Whether a post is passed over, and answered as taken, though nobody has signed it.
+    pub fn passes_over_unsigned(&self, heard: &Heard<'_>) -> bool {
+        heard.json().is_some_and(|document| self.decode.passes_over_unsigned(document))
+    }
+
+    /// Whether a submission's id is one of the whole post, which may hold several.
+    pub fn id_is_of_the_post(&self) -> bool {
+        let pieces = self.external_id.iter().flat_map(Template::pieces);
+        !pieces.into_iter().any(|piece| matches!(piece, Piece::Body(_)))
+    }
+
+    /// What the folded name of a field says of it.
+    pub fn meaning(&self, folded: &str) -> Meaning {
+        self.names.meaning(folded)
+    }
+}
+
+// The file's shape.
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PresetFile {
+    #[serde(rename = "schema")]
+    _schema: SchemaVersion,
+    id: String,
+    title: String,
+    #[serde(default)]
+    secrets: BTreeMap<String, String>,
+    #[serde(default)]
+    handshake: Handshake,
+    #[serde(default)]
+    verify: Verify,
+    #[serde(default)]
+    decode: Decode,
+    #[serde(default)]
+    fan_out: Option<FanOut>,
+    #[serde(default)]
+    lead: LeadSection,
+    #[serde(default)]
+    bag: Bags,
+    #[serde(default)]
+    map: BTreeMap<Target, Vec<String>>,
+    #[serde(default)]
+    attribution: AttributionSection,
+    #[serde(default)]
+    test: TestSection,
+    #[serde(default)]
+    respond: Respond,
+}
+
+impl PresetFile {
+    /// A fault that no part shows by itself: a text on its line, which may be any of these, and what
+    /// it is.
+    fn fault(&self) -> Option<(Vec<String>, String)> {
+        let named = self.verify.secrets().chain(self.verify.mentioned());
+        let mut named = named.chain(self.handshake.secrets());
+        if let Some(name) = named.find(|name| !self.secrets.contains_key(*name)) {
+            let texts = vec![format!("\"{name}\""), format!("'{name}'"), format!(":{name}}}")];
+            return Some((texts, format!("[secrets] declares no {name:?}")));
+        }
+        let replies = self.respond.replies().chain(self.handshake.replies());
+        let mut statuses = replies.map(|reply| reply.status);
+        if let Some(status) = statuses.find(|status| self.respond.avoid.contains(status)) {
+            let problem = format!("respond.avoid names {status}, and an answer has it");
+            return Some((vec![status.to_string()], problem));
+        }
+        if let Some((status, outcome)) = self.respond.unanswered() {
+            let problem = format!("respond.avoid names {status}: say what respond.{outcome} is");
+            return Some((vec![status.to_string()], problem));
+        }
+        self.handshake.fault().map(|problem| (vec!["body".to_owned()], problem))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "u32")]
+struct SchemaVersion;
+
+impl TryFrom<u32> for SchemaVersion {
+    type Error = &'static str;
+
+    fn try_from(version: u32) -> Result<Self, Self::Error> {
+        if version == 1 { Ok(Self) } else { Err("expected schema = 1") }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct LeadSection {
+    /// The platform's own id of a submission: a path, or a template.
+    #[serde(default)]
+    external_id: Option<IdTemplate>,
+    /// What must hold of an event, or no lead can be made of it.
+    #[serde(default)]
+    need: Vec<Filter>,
+    /// What is kept beside the form's fields, as an answer of that label.
+    #[serde(default)]
+    meta: BTreeMap<String, Path>,
+    /// What becomes of an authentic post that no lead can be made of.
+    #[serde(default)]
+    unusable: UnusableWord,
+}
+
+/// A template; a text without braces is a path in the element.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct IdTemplate(Template);
+
+impl TryFrom<String> for IdTemplate {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        let template = if text.contains('{') { text } else { format!("{{body:{text}}}") };
+        Template::parse(&template).map(Self)
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AttributionSection {
+    /// `utm_*` values, by their names without `utm_`.
+    #[serde(default)]
+    utm: BTreeMap<String, Path>,
+    #[serde(default)]
+    click_ids: BTreeMap<String, Path>,
+    #[serde(default)]
+    page_url: Option<Path>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TestSection {
+    /// A lead is a test when one of these holds.
+    #[serde(default)]
+    any: Vec<Filter>,
+    /// A value that begins so says nothing.
+    #[serde(default)]
+    void: Vec<String>,
+    /// The region of a test's phone number.
+    #[serde(default)]
+    phone_region: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum UnusableWord {
+    Reject,
+    #[default]
+    Quarantine,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::normalise::fold::fold;
+
+    fn web_form() -> Preset {
+        Preset::load("web-form", []).unwrap()
+    }
+
+    #[test]
+    fn every_built_in_preset_is_one_and_has_its_names_folded() {
+        for (name, text) in BUILT_IN {
+            let preset = Preset::load(name, []).unwrap();
+            assert_eq!(preset.id, *name);
+            let file: PresetFile = toml::from_str(text).unwrap();
+            for written in file.map.values().flatten().filter(|name| !name.starts_with('@')) {
+                assert_eq!(&fold(written), written, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_matched_after_folding() {
+        let preset = web_form();
+        for (label, expected) in [
+            ("name", Target::Name),
+            ("Họ và tên", Target::Name),
+            ("HO_TEN", Target::Name),
+            ("hoTen", Target::Name),
+            ("Full Name", Target::Name),
+            ("your-name", Target::Name),
+            ("Số điện thoại", Target::Phone),
+            ("Điện thoại", Target::Phone),
+            ("SĐT", Target::Phone),
+            ("ĐTDĐ", Target::Phone),
+            ("mobile", Target::Phone),
+            ("Gmail", Target::Email),
+            ("E-mail", Target::Email),
+            ("Lời nhắn", Target::Message),
+            ("pageUrl", Target::PageUrl),
+        ] {
+            let meaning = preset.meaning(&fold(label));
+            assert!(
+                matches!(meaning, Meaning::Field(target, _) if target == expected),
+                "{label}: {meaning:?}"
+            );
+        }
+        assert_eq!(preset.meaning("utm_source"), Meaning::Utm);
+        assert_eq!(preset.meaning("gclid"), Meaning::ClickId);
+        assert_eq!(preset.meaning("dich_vu"), Meaning::Answer);
+        for dropped in
+            ["g-recaptcha-response", "_wpnonce", "csrf", "OTP", "_fluentform_15_fluentformnonce"]
+        {
+            assert_eq!(preset.meaning(&fold(dropped)), Meaning::Dropped, "{dropped}");
+        }
+    }
+
+    #[test]
+    fn a_preset_may_be_a_file_of_the_operators_own() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let file = folder.path().join("mine.toml");
+        let text = "schema = 1\nid = \"mine\"\ntitle = \"Mine\"\n[map]\nphone = [\"gọi\"]\n\
+                    [lead]\nunusable = \"quarantine\"\n";
+        std::fs::write(&file, text).unwrap();
+        let preset = Preset::load(file.to_str().unwrap(), []).unwrap();
+        assert_eq!(preset.meaning("goi"), Meaning::Field(Target::Phone, 0));
+        assert_eq!(preset.invalid, Invalid::Quarantine);
+        std::fs::write(&file, text.replace("schema = 1", "schema = 2")).unwrap();
+        let error = Preset::load(file.to_str().unwrap(), []).unwrap_err().to_string();
+        assert!(error.contains("expected schema = 1") && error.contains("line 1"), "{error}");
+        assert!(matches!(Preset::load("no-such", []), Err(PresetError::Unreadable(..))));
+    }
+
+    #[test]
+    fn an_operators_names_come_first() {
+        let (key, names) = ("phone".to_owned(), vec!["Liên hệ".to_owned(), "phone".to_owned()]);
+        let preset = Preset::load("web-form", [(&key, &names)]).unwrap();
+        assert_eq!(preset.meaning("lien_he"), Meaning::Field(Target::Phone, 0));
+        assert_eq!(preset.meaning("phone"), Meaning::Field(Target::Phone, 1));
+        let (wrong, names) = ("phonee".to_owned(), vec![]);
+        assert!(matches!(Preset::load("web-form", [(&wrong, &names)]), Err(PresetError::Field(_))));
+    }
+
+    #[test]
+    fn a_mistake_is_named_with_its_line() {
+        let head = "schema = 1\nid = \"mine\"\ntitle = \"Mine\"\n";
+        for (text, line, word) in [
+            (
+                "[[verify.hmac]]\nsecret = \"s\"\nmessage = \"{raw}\"\nheader = \"h\"",
+                "line 6",
+                "{raw_body}",
+            ),
+            (
+                "[[verify.hmac]]\nsecret = \"s\"\nmessage = \"{raw_body}\"\nheader = \"h\"",
+                "line 5",
+                "declares no \"s\"",
+            ),
+            ("[[bag.flat]]\nobjct = \"x\"", "line 5", "objct"),
+            ("[lead]\nexternal_id = \"a..b\"", "line 5", "a step is empty"),
+            ("[map]\nfone = [\"x\"]", "line 5", "fone"),
+            ("[respond]\nok = { status = 404 }\navoid = [404]", "line 5", "404"),
+            ("[respond]\navoid = [401]", "line 5", "respond.denied"),
+            (
+                "[handshake.unsigned_probe]\nbody = \"{\"\nrespond = { status = 200 }",
+                "line 5",
+                "no JSON",
+            ),
+        ] {
+            let error = Preset::parse("mine.toml", &format!("{head}{text}"), []).unwrap_err();
+            let error = error.to_string();
+            assert!(error.starts_with("mine.toml: "), "{error}");
+            assert!(error.contains(line) && error.contains(word), "{text}\n{error}");
+        }
+    }
+
+    #[test]
+    fn every_preset_has_a_source_that_runs_without_a_configuration() {
+        let text = development_sources("sandbox");
+        for name in built_in_names().into_iter().filter(|name| *name != "web-form") {
+            assert!(text.contains(&format!("preset = \"{name}\"")), "{name}");
+        }
+        let parsed: toml::Table = toml::from_str(&text).unwrap();
+        let sources = parsed["sources"].as_table().unwrap();
+        for (name, source) in sources {
+            assert_eq!(source["secrets"].as_table().unwrap().len(), 1, "{name}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(crate::normalise::laws())]
+
+        /// Whatever an authentic post holds, no preset panics, and each of its documents is a lead,
+        /// unusable, or passed over.
+        #[test]
+        fn no_document_panics_or_vanishes(
+            document in any_json(),
+            names in prop::collection::vec(prop::sample::select(vec![
+                "entry", "changes", "user_column_data", "data", "fields", "form_response", "answers",
+                "payload", "info", "object", "value", "type", "event", "json", "entries", "[x]", "a[b]",
+            ]), 0..4),
+        ) {
+            let document = names.iter().fold(document, |inner, name| json!({ *name: inner }));
+            for (name, _) in BUILT_IN {
+                let preset = &PRESETS[name];
+                let items = preset.items(document.clone());
+                let count = items.leads.len() + items.unusable.len() + items.ignored;
+                prop_assert!(count > 0, "{name}: {document}");
+                for item in items.leads {
+                    prop_assert!(preset.extract(item, Some("website"), &|_| None).is_ok());
+                }
+            }
+        }
+    }
+
+    static PRESETS: std::sync::LazyLock<BTreeMap<&str, Preset>> = std::sync::LazyLock::new(|| {
+        BUILT_IN.iter().map(|(name, _)| (*name, Preset::load(name, []).unwrap())).collect()
+    });
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(serde_json::Value::from),
+            any::<i64>().prop_map(serde_json::Value::from),
+            ".{0,12}".prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(serde_json::Value::from),
+                prop::collection::btree_map("[a-z_.\\[\\]]{0,8}", inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+}
