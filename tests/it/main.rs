@@ -25,6 +25,7 @@ mod mortal;
 mod notify;
 mod outages;
 mod pause;
+mod presets;
 #[path = "../servers/receiver.rs"]
 mod receiver;
 mod reconcile;

@@ -1,0 +1,393 @@
+//! Every preset with real bodies: what is verified, extracted, marked as a test and answered; and
+//! `leadgate presets`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use hmac::{Hmac, KeyInit, Mac};
+use leadgate::config::{self, Config};
+use leadgate::sandbox::Options;
+use reqwest::Response;
+use serde_json::{Value, json};
+use sha2::Sha256;
+use tempfile::TempDir;
+
+use crate::gateway::{Backing, CareSoft, Gateway, toml_of};
+use crate::served::{leadgate, told};
+
+/// A folder of `tests/fixtures`, or one file of it, and the preset that it is for; with the name
+/// of the secret and of the fields that a source needs.
+const CASES: &[Case] = &[
+    case("calendly", "calendly", Some("secret")),
+    case("formspree", "formspree", Some("secret")),
+    case("framer", "framer", Some("secret")),
+    case("google_ads", "google-lead-form", Some("google_key")),
+    case("google_forms", "google-forms", Some("secret")),
+    case("jotform", "jotform", None),
+    case("ladipage", "ladipage", None),
+    case("netlify", "netlify-forms", Some("secret")),
+    case("shopify", "shopify-customer", Some("secret")),
+    case("snapchat", "snapchat-lead", None),
+    case("tally", "tally", Some("secret")),
+    case("tiktok", "tiktok-lead", None),
+    case("typeform", "typeform", Some("secret")),
+    case("unbounce", "unbounce", None),
+    case("webflow", "webflow", Some("secret")),
+    case("wix", "wix", None),
+    case("wordpress/cf7", "contact-form-7", None),
+    case("wordpress/elementor", "elementor", None),
+    case("wordpress/formidable", "formidable", None),
+    case("wordpress/gravity", "gravity-forms", None),
+    case("wordpress/metform", "metform", None),
+    case("wordpress/ninja", "ninja-forms", None),
+    case("wordpress/wpforms_json", "wpforms", Some("secret")),
+    case("zalo", "zalo-oa", Some("oa_secret")),
+    case("generic/standard", "standard-webhooks", Some("secret")),
+    case("generic/github", "signed-json", Some("secret")),
+    case("generic/hmac_sha1", "signed-json", Some("secret")),
+];
+
+/// Fixtures that no preset plays, and why.
+const UNPLAYED: &[(&str, &str)] = &[
+    ("generic/", "forms without a preset of their own: fixtures.rs"),
+    ("hubspot/", "no preset: there is no event of a form"),
+    ("linkedin/", "needs what is fetched"),
+    ("meta/", "needs what is fetched"),
+    ("normalisation/", "tables, not posts"),
+    ("wordpress/wpforms_form", "signed over PHP's own encoding: README says to use JSON"),
+];
+
+/// What `expected.extra` says in another shape than the lead has it, and why.
+const OTHERWISE: &[(&str, &str)] =
+    &[("zalo/user_submit_info.json:address", "kept in the three parts that Zalo sends")];
+
+struct Case {
+    prefix: &'static str,
+    preset: &'static str,
+    secret: Option<&'static str>,
+}
+
+const fn case(prefix: &'static str, preset: &'static str, secret: Option<&'static str>) -> Case {
+    Case { prefix, preset, secret }
+}
+
+/// A body and what is said of it.
+struct Fixture {
+    /// `zalo/user_submit_info.json`
+    name: String,
+    body: Vec<u8>,
+    meta: Value,
+}
+
+fn folder_of_all() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Every fixture that is a post, in order.
+fn fixtures() -> Vec<Fixture> {
+    let mut found = Vec::new();
+    for platform in fs::read_dir(folder_of_all()).unwrap() {
+        let platform = platform.unwrap().path();
+        for file in fs::read_dir(&platform).unwrap() {
+            let file = file.unwrap().path();
+            let name = file.strip_prefix(folder_of_all()).unwrap().to_str().unwrap().to_owned();
+            if name.ends_with(".meta.json") {
+                continue;
+            }
+            let meta = fs::read(format!("{}.meta.json", file.display())).unwrap();
+            let meta = serde_json::from_slice(&meta).unwrap();
+            found.push(Fixture { name, body: fs::read(&file).unwrap(), meta });
+        }
+    }
+    found.sort_by(|one, other| one.name.cmp(&other.name));
+    found
+}
+
+impl Fixture {
+    fn case(&self) -> Option<&'static Case> {
+        CASES.iter().find(|case| self.name.starts_with(case.prefix))
+    }
+
+    /// A source for this fixture alone.
+    fn source(&self, case: &Case, max_age: &str) -> String {
+        let mut text = format!("preset = \"{}\"\n{max_age}\n", case.preset);
+        if case.preset == "gravity-forms" {
+            // What its numbers mean, only the site's owner knows.
+            let names = &self.meta["requires"];
+            assert!(names.is_string());
+            text += "[sources.website.fields]\nphone = [\"3\"]\nemail = [\"4\"]\n\
+                     first_name = [\"1.3\"]\nlast_name = [\"1.6\"]\n";
+        }
+        if let (Some(secret), Some(value)) = (case.secret, self.meta["secret"].as_str()) {
+            text += &format!(
+                "[sources.website.secrets]\n{secret} = [\"of tomorrow\", {}]\n",
+                json!(value)
+            );
+        }
+        text
+    }
+
+    async fn post(&self, gateway: &Gateway, body: Vec<u8>, change: Option<Change>) -> Response {
+        let mut request = gateway.post().body(body);
+        if let Some(content_type) = self.meta["content_type"].as_str() {
+            request = request.header("Content-Type", content_type);
+        }
+        for (name, value) in self.meta["headers"].as_object().unwrap() {
+            let value = value.as_str().unwrap();
+            if value.contains('<') || change == Some(Change::WithoutHeaders) {
+                continue; // something that the operator may type
+            }
+            request = request.header(name, value);
+        }
+        request.send().await.unwrap()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Change {
+    WithoutHeaders,
+}
+
+/// A gateway whose source `website` is `source`.
+async fn gateway(caresoft: &CareSoft, source: &str) -> Gateway {
+    let folder = TempDir::new().unwrap();
+    let config = parsed(&Backing::Sqlite.toml(folder.path()), caresoft, source);
+    Gateway::run(&config, folder).await
+}
+
+fn parsed(store: &str, caresoft: &CareSoft, source: &str) -> Config {
+    let text = toml_of(store, caresoft.address, "");
+    let text = text.replace("preset = \"web-form\"\ndestination = \"main\"\n", "");
+    let text = text.replace(
+        "[sources.website]\n",
+        &format!("[sources.website]\ndestination = \"main\"\n{source}\n"),
+    );
+    let names = leadgate::preset::built_in_names();
+    let parsed = config::parse(&text, "test.toml", &config::MapEnvironment::default(), &names);
+    parsed.unwrap_or_else(|faults| panic!("{text}\n{faults}")).config
+}
+
+/// The records that the gateway has, the oldest first.
+async fn records(gateway: &Gateway) -> Vec<Value> {
+    let listed: Value = gateway.admin_get("/api/leads?limit=500").await.json().await.unwrap();
+    let ids = listed["leads"].as_array().unwrap().iter().rev();
+    let mut found = Vec::new();
+    for id in ids {
+        found.push(gateway.record(id["id"].as_str().unwrap()).await);
+    }
+    found
+}
+
+#[test]
+fn every_fixture_is_played_or_said_why_not() {
+    let mut used = BTreeSet::new();
+    for fixture in fixtures() {
+        let unplayed = UNPLAYED.iter().find(|(prefix, _)| fixture.name.starts_with(prefix));
+        match (fixture.case(), unplayed) {
+            (Some(case), _) => used.insert(case.prefix),
+            (None, Some((prefix, _))) => used.insert(*prefix),
+            (None, None) => panic!("{} belongs to no preset", fixture.name),
+        };
+    }
+    assert_eq!(used.len(), CASES.len() + UNPLAYED.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_body_becomes_what_is_expected_of_it() {
+    let caresoft = CareSoft::start(Options::default());
+    for fixture in fixtures() {
+        let Some(case) = fixture.case() else { continue };
+        let expected = &fixture.meta["expected"];
+        if !expected["valid"].is_null() || !expected["valid_when_clock_at"].is_null() {
+            continue; // a vector: it holds no lead
+        }
+        let gateway = gateway(&caresoft, &fixture.source(case, "max_age = \"0s\"")).await;
+        let response = fixture.post(&gateway, fixture.body.clone(), None).await;
+        let status = response.status().as_u16();
+        let name = &fixture.name;
+        let refused =
+            expected["response_status"].as_str().is_some_and(|text| text.starts_with('4'));
+        assert_eq!((400..500).contains(&status), refused, "{name}: {status}");
+        if let Some(told) = expected["response_status"].as_u64() {
+            assert_eq!(u64::from(status), told, "{name}");
+        }
+        let found = records(&gateway).await;
+        let leads: Vec<&Value> = match expected["leads"].as_array() {
+            Some(leads) => leads.iter().collect(),
+            None => vec![expected],
+        };
+        assert_eq!(found.len(), leads.len(), "{name}: {found:#?}");
+        for (record, expected) in found.iter().zip(leads) {
+            check(name, record, expected);
+        }
+        gateway.stop().await;
+    }
+}
+
+fn check(name: &str, record: &Value, expected: &Value) {
+    let lead = &record["lead"];
+    for field in ["name", "phone", "email", "page_url"] {
+        if field == "name" && !expected["first_name"].is_null() && expected["name"].is_null() {
+            assert_eq!(lead[field], expected["first_name"], "{name}: {field}: {lead:#}");
+            continue;
+        }
+        assert_eq!(lead[field], expected[field], "{name}: {field}: {lead:#}");
+    }
+    assert_eq!(record["external_id"], expected["external_id"], "{name}: external_id");
+    let is_test = record["state"] == "test";
+    assert_eq!(json!(is_test), expected["test"], "{name}: test: {record:#}");
+    let utm: BTreeMap<_, _> = lead["utm"].as_object().unwrap().iter().collect();
+    let utm: BTreeMap<_, _> =
+        utm.into_iter().map(|(key, value)| (format!("utm_{key}"), value)).collect();
+    assert_eq!(json!(utm), expected["utm"], "{name}: utm");
+    assert_eq!(lead["click_ids"], expected["click_ids"], "{name}: click ids");
+    let answers = lead["answers"].as_array().unwrap();
+    for (label, value) in expected["extra"].as_object().unwrap() {
+        if OTHERWISE.iter().any(|(place, _)| *place == format!("{name}:{label}")) {
+            continue;
+        }
+        let text = match value {
+            Value::Array(several) => {
+                several.iter().map(|one| one.as_str().unwrap()).collect::<Vec<_>>().join(", ")
+            }
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let is_kept = answers.iter().any(|answer| answer["value"] == text.as_str())
+            || lead["message"] == text.as_str();
+        assert!(is_kept, "{name}: {label}: {text} in {lead:#}");
+    }
+    for secret in ["otp_code", "token", "nonce", "secret"] {
+        assert!(
+            answers.iter().all(|answer| answer["label"] != secret),
+            "{name}: {secret} is stored"
+        );
+    }
+}
+
+/// One flipped byte, no signature, another key, an old time: each is refused, by every preset that
+/// can tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_authentic_is_refused() {
+    let caresoft = CareSoft::start(Options::default());
+    let mut tried = BTreeSet::new();
+    for fixture in fixtures() {
+        let signed = fixture.meta["headers"].as_object().is_some_and(|headers| {
+            headers.keys().any(|name| {
+                let name = name.to_lowercase();
+                name.contains("signature") || name.contains("hmac")
+            })
+        });
+        let Some(case) = fixture.case().filter(|case| signed && case.secret.is_some()) else {
+            continue;
+        };
+        if fixture.name.contains("bad_signature") {
+            continue;
+        }
+        let name = &fixture.name;
+        let any_age = "max_age = \"0s\"";
+        let open = gateway(&caresoft, &fixture.source(case, any_age)).await;
+        let right = fixture.post(&open, fixture.body.clone(), None).await.status().as_u16();
+        assert!(right != 401 && right != 403, "{name}: {right}");
+
+        let mut flipped = fixture.body.clone();
+        let place = flipped.len() / 2;
+        flipped[place] ^= 1;
+        let denied = [401, 403];
+        let status = fixture.post(&open, flipped, None).await.status().as_u16();
+        assert!(denied.contains(&status), "{name}: a flipped byte: {status}");
+        let without = Some(Change::WithoutHeaders);
+        let status = fixture.post(&open, fixture.body.clone(), without).await.status().as_u16();
+        assert!(denied.contains(&status), "{name}: no signature: {status}");
+        open.stop().await;
+
+        let other = fixture
+            .source(case, any_age)
+            .replace(&json!(fixture.meta["secret"]).to_string(), "\"d2hzZWNfYW5vdGhlciBrZXk=\"");
+        let other = gateway(&caresoft, &other).await;
+        let status = fixture.post(&other, fixture.body.clone(), None).await.status().as_u16();
+        assert!(denied.contains(&status), "{name}: another key: {status}");
+        assert!(records(&other).await.is_empty(), "{name}");
+        other.stop().await;
+
+        if !timeless(case.preset) {
+            let strict = gateway(&caresoft, &fixture.source(case, "")).await;
+            let status = fixture.post(&strict, fixture.body.clone(), None).await.status().as_u16();
+            assert!(denied.contains(&status), "{name}: an old time: {status}");
+            strict.stop().await;
+        }
+        tried.insert(case.preset);
+    }
+    assert_eq!(tried.len(), 12, "{tried:?}");
+}
+
+/// Presets whose signatures do not say when they were made.
+fn timeless(preset: &str) -> bool {
+    let timeless = [
+        "framer",
+        "netlify-forms",
+        "shopify-customer",
+        "signed-json",
+        "tally",
+        "typeform",
+        "zalo-oa",
+    ];
+    timeless.contains(&preset)
+}
+
+/// An authentic post that is no JSON is kept, and answered as the platform wants; the same from
+/// nobody is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_authentic_and_cannot_be_read_is_kept_whole() {
+    let caresoft = CareSoft::start(Options::default());
+    let source = "preset = \"framer\"\n[sources.website.secrets]\nsecret = \"s\"";
+    let gateway = gateway(&caresoft, source).await;
+    let body = "{\"Phone\":";
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"s").unwrap();
+    mac.update(format!("{body}s-1").as_bytes());
+    let signature: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let post = || {
+        let post = gateway.post().body(body).header("Content-Type", "application/json");
+        post.header("Framer-Webhook-Submission-Id", "s-1")
+    };
+    let unsigned = post().send().await.unwrap();
+    assert_eq!(unsigned.status(), 401);
+    let signed = post().header("Framer-Signature", format!("sha256={signature}"));
+    assert_eq!(signed.send().await.unwrap().status(), 200);
+    let found = records(&gateway).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["state"], "quarantined");
+    assert!(found[0]["reason"].as_str().unwrap().contains("JSON"), "{found:#?}");
+    gateway.stop().await;
+}
+
+#[test]
+fn presets_are_listed_shown_and_tried() {
+    let folder = TempDir::new().unwrap();
+    let run = |arguments: &[&str]| leadgate(folder.path()).args(arguments).output().unwrap();
+    let listed = run(&["presets", "list"]);
+    let text = told(&listed);
+    for name in leadgate::preset::built_in_names() {
+        assert!(text.contains(name), "{name} in {text}");
+    }
+    let shown = run(&["presets", "show", "typeform"]);
+    assert!(told(&shown).contains("Typeform-Signature"));
+    assert_eq!(run(&["presets", "show", "nothing"]).status.code(), Some(2));
+
+    let file = folder_of_all().join("typeform/official_example_trimmed.json");
+    let file = file.to_str().unwrap();
+    let tried = run(&["presets", "try", "typeform", "--file", file, "--json"]);
+    assert!(tried.status.success(), "{}", told(&tried));
+    let tried: Value = serde_json::from_slice(&tried.stdout).unwrap();
+    assert_eq!(tried[0]["verdict"], "lead");
+    assert_eq!(tried[0]["lead"]["email"], "laura@example.com");
+    assert_eq!(tried[0]["external_id"], "a3a12ec67a1365927098a606107fac15");
+    assert_eq!(tried[0]["caresoft"]["lead"]["email"], "laura@example.com", "{tried:#}");
+    // A file of one's own is a preset as well, with another's text to begin from.
+    let own = folder.path().join("mine.toml");
+    std::fs::write(&own, &shown.stdout).unwrap();
+    let own = run(&["presets", "try", own.to_str().unwrap(), "--file", file]);
+    assert!(told(&own).contains("verdict: lead"), "{}", told(&own));
+}
