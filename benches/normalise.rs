@@ -1,20 +1,27 @@
 //! What one submission costs before the store sees it: nanoseconds per step, on one thread.
 //!
 //! `cargo bench --bench normalise` (a few seconds). The body is the one of the `accept` bench.
-//! Each figure is the best of many short rounds: what the code costs, not what the machine adds.
+//! Then a Typeform of 2 kB with a signature, which has to be verified and whose answers have to be
+//! gathered first. Each figure is the best of many short rounds: what the code costs, not what the
+//! machine adds.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod cost;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures_util::FutureExt;
+use hmac::{Hmac, KeyInit, Mac};
 use leadgate::config::NameOrder;
 use leadgate::intake::decode::decode;
+use leadgate::lead::Clock;
 use leadgate::normalise::fold::fold;
 use leadgate::normalise::{Draft, Rules, attribution, email, name, normalise, phone, ref_url};
-use leadgate::preset::Preset;
+use leadgate::preset::{Heard, Preset, Secrets};
 use serde_json::Value;
+use sha2::Sha256;
 use url::Url;
 
 use self::cost::cost;
@@ -74,6 +81,60 @@ fn main() {
         serde_json::to_vec(&lead)
     };
     report("whole", cost(whole));
+
+    let typeform = Typeform::new();
+    println!("\na Typeform of {} bytes", typeform.body.len());
+    let document = self::document(&typeform.body);
+    let (draft, document_copy) = (typeform.draft(document.clone()), cost(|| document.clone()));
+    let draft_copy = cost(|| draft.clone());
+    report("verify", cost(|| typeform.verified()));
+    report("decode", cost(|| self::document(&typeform.body)));
+    report("extract", cost(|| typeform.draft(document.clone())) - document_copy);
+    report("normalise", cost(|| normalise(draft.clone(), &rules)) - draft_copy);
+    report("  phone", cost(|| phone::parse("+84900000007", "VN")));
+    let whole = || {
+        assert!(typeform.verified());
+        normalise(typeform.draft(self::document(&typeform.body)), &rules)
+    };
+    report("whole", cost(whole));
+}
+
+/// The example of Typeform's own pages, in which a phone was left as well, and its signature.
+struct Typeform {
+    preset: Preset,
+    body: Bytes,
+    signature: String,
+    secrets: Secrets,
+}
+
+impl Typeform {
+    const SECRET: &str = "the secret of a benchmark";
+
+    fn new() -> Self {
+        let text = include_str!("../tests/fixtures/typeform/official_example_trimmed.json");
+        let phone = r#"{"type":"phone_number","phone_number":"+84900000007","field":{"id":"KoJxDM3c6x8h","type":"phone_number"}}"#;
+        let date =
+            r#"{"type":"date","date":"2005-10-15","field":{"id":"KoJxDM3c6x8h","type":"date"}}"#;
+        let body = Bytes::from(text.replace(date, phone));
+        let mut mac = Hmac::<Sha256>::new_from_slice(Self::SECRET.as_bytes()).expect("any key");
+        mac.update(&body);
+        let signature = format!("sha256={}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+        let secrets = [("secret".to_owned(), vec![Self::SECRET.to_owned().into()])].into();
+        let preset = Preset::load("typeform", []).expect("a built-in preset");
+        Self { preset, body, signature, secrets }
+    }
+
+    fn verified(&self) -> bool {
+        let header = |name: &str| (name == "Typeform-Signature").then_some(&*self.signature);
+        let url = "https://leads.example.vn/in/typeform";
+        let heard = Heard::new("POST", url, "", &header, &self.body);
+        self.preset.verify.passes(&heard, &self.secrets, Clock::system().now(), None) == Some(true)
+    }
+
+    fn draft(&self, document: Value) -> Draft {
+        let item = self.preset.items(document).leads.remove(0);
+        self.preset.extract(item, None, &|_| None).expect("few fields").draft
+    }
 }
 
 fn document(body: &Bytes) -> Value {

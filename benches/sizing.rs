@@ -14,7 +14,9 @@ use leadgate::lead::{
     Attribution, DestinationId, Event, Identity, Lead, Phone, SubmissionId, Timestamp, Upstream,
 };
 use leadgate::store::redis::Redis;
-use leadgate::store::{Admission, Content, Options, Outcome, Retention, Store, Wanted};
+use leadgate::store::{
+    Admission, Content, Idempotency, Options, Outcome, Retention, Store, Wanted,
+};
 use servers::Redis as Server;
 
 const PEOPLE: u32 = 100_000;
@@ -126,7 +128,7 @@ fn admission(lane: &DestinationId, number: u32, received_at: Timestamp) -> Admis
         destination: lane.clone(),
         received_at,
         external_id: None,
-        idempotency_key: Some(format!("evt-{number}")),
+        idempotency: Some(Idempotency::of_id(format!("evt-{number}"))),
         content: Content::Lead { lead, identities },
     }
 }

@@ -71,7 +71,7 @@ fn admission(lane: &DestinationId, number: u32, received_at: Timestamp) -> Admis
         destination: lane.clone(),
         received_at,
         external_id: None,
-        idempotency_key: None,
+        idempotency: None,
         content: Content::Lead { lead, identities },
     }
 }

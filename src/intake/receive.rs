@@ -18,9 +18,9 @@ use crate::fail_point::{self, FailPoint};
 use crate::lead::{RawBody, SubmissionId};
 use crate::normalise::fold::fold;
 use crate::normalise::{Draft, Normalised, Rules, normalise};
-use crate::preset::{Heard, Meaning, TooMany};
+use crate::preset::{Algorithm, Heard, Meaning, TooMany};
 use crate::problem::FieldError;
-use crate::store::{Admission, Content, Verdict};
+use crate::store::{Admission, Content, Idempotency, Verdict};
 
 pub(super) async fn post(
     request: HttpRequest,
@@ -235,6 +235,8 @@ impl Post<'_> {
         batch: &mut Batch,
     ) -> Result<(), Refusal> {
         let header = |name: &str| text_of(self.request.headers(), name).map(str::to_owned);
+        let same_within = self.source.preset.same_within;
+        let digest = same_within.map(|_| Algorithm::Sha256.hex(item.to_string().as_bytes()));
         let honeypot = self.source.honeypot.as_deref();
         let extracted = self.source.preset.extract(item, honeypot, &header);
         let extracted = extracted.map_err(|TooMany| refusal(TOO_MANY))?;
@@ -249,7 +251,15 @@ impl Post<'_> {
             _ => id,
         });
         let content = self.content(extracted.draft, extracted.is_test)?;
-        batch.push(self.admission(external_id, content));
+        let mut admission = self.admission(external_id, content);
+        if admission.idempotency.is_none() {
+            // No id: the same content within a while is the same submission.
+            admission.idempotency = digest.map(|digest| Idempotency {
+                key: format!("content:{digest}"),
+                window: same_within,
+            });
+        }
+        batch.push(admission);
         Ok(())
     }
 
@@ -273,7 +283,7 @@ impl Post<'_> {
             source: self.source.id.clone(),
             destination: self.source.destination.clone(),
             received_at: self.intake.clock.now(),
-            idempotency_key: external_id.clone(),
+            idempotency: external_id.clone().map(Idempotency::of_id),
             external_id,
             content,
         }

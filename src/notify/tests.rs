@@ -228,7 +228,7 @@ fn submission(number: u32, source: &SourceId, received_at: Timestamp) -> Admissi
         destination: "main".parse().unwrap(),
         received_at,
         external_id: None,
-        idempotency_key: None,
+        idempotency: None,
         content: Content::Lead {
             identities: vec![Identity::Phone(phone.clone())],
             lead: Lead { phone: Some(phone), ..Lead::default() },

@@ -30,6 +30,11 @@ impl Algorithm {
         }
     }
 
+    /// The plain hash of `message`, in hexadecimal.
+    pub fn hex(self, message: &[u8]) -> String {
+        Encoding::Hex.write(&self.hash(message))
+    }
+
     /// The plain hash of `message`.
     pub fn hash(self, message: &[u8]) -> Vec<u8> {
         match self {

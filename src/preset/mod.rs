@@ -21,10 +21,13 @@ mod verify;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 use self::bag::Bags;
+pub use self::digest::Algorithm;
 pub use self::extract::Extracted;
 pub use self::field::{FIELDS_MAX, TooMany, flatten};
 use self::filter::Filter;
@@ -147,6 +150,8 @@ pub struct Preset {
     pub invalid: Invalid,
     /// The names of the secrets that a source may have, and what they are.
     pub secrets: BTreeMap<String, String>,
+    /// Where a submission has no id: the same content within this is the same submission.
+    pub same_within: Option<Duration>,
     /// What the platform asks before it posts.
     pub handshake: Handshake,
     /// How its posts are verified.
@@ -206,7 +211,7 @@ impl Preset {
         let mut secrets = file.secrets;
         let any_secret = || "a secret of the source's own, sent with each post".to_owned();
         secrets.entry(TOKEN.to_owned()).or_insert_with(any_secret);
-        let LeadSection { external_id, need, meta, unusable } = file.lead;
+        let LeadSection { external_id, same_within, need, meta, unusable } = file.lead;
         Ok(Self {
             id: file.id,
             title: file.title,
@@ -215,6 +220,7 @@ impl Preset {
                 UnusableWord::Quarantine => Invalid::Quarantine,
             },
             secrets,
+            same_within,
             handshake: file.handshake,
             verify: file.verify,
             respond: file.respond,
@@ -328,6 +334,9 @@ struct LeadSection {
     /// The platform's own id of a submission: a path, or a template.
     #[serde(default)]
     external_id: Option<IdTemplate>,
+    /// Where there is none: the same content within this is the same submission.
+    #[serde(default, deserialize_with = "duration")]
+    same_within: Option<Duration>,
     /// What must hold of an event, or no lead can be made of it.
     #[serde(default)]
     need: Vec<Filter>,
@@ -337,6 +346,11 @@ struct LeadSection {
     /// What becomes of an authentic post that no lead can be made of.
     #[serde(default)]
     unusable: UnusableWord,
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map(Some).map_err(D::Error::custom)
 }
 
 /// A template; a text without braces is a path in the element.

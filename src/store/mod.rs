@@ -64,9 +64,30 @@ pub struct Admission {
     /// The platform's own id of it, for people to search by.
     pub external_id: Option<String>,
     /// What makes a repeated delivery of the same event recognisable, within its source.
-    pub idempotency_key: Option<String>,
+    pub idempotency: Option<Idempotency>,
     /// What it holds.
     pub content: Content,
+}
+
+/// What a delivery is known by when it comes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The platform's id of the event, or a hash of its content.
+    pub key: String,
+    /// How long it is known; `None`: as long as the store remembers deliveries.
+    pub window: Option<Duration>,
+}
+
+impl Idempotency {
+    /// Known as long as the store remembers deliveries.
+    pub fn of_id(key: impl Into<String>) -> Self {
+        Self { key: key.into(), window: None }
+    }
+
+    /// Until when a delivery that came at `received_at` is known.
+    fn until(&self, received_at: Timestamp, usual: Duration) -> Timestamp {
+        received_at.plus(self.window.unwrap_or(usual))
+    }
 }
 
 /// What an admission holds; decides the state it begins in.

@@ -67,7 +67,7 @@ fn admission(number: u32, lane: &DestinationId, received_at: Timestamp) -> Admis
         destination: lane.clone(),
         received_at,
         external_id: None,
-        idempotency_key: None,
+        idempotency: None,
         content: Content::Lead {
             identities: vec![Identity::Phone(phone.clone())],
             lead: Lead { phone: Some(phone), ..Lead::default() },

@@ -92,7 +92,7 @@ impl Fleet {
                 destination: self.destination.clone(),
                 received_at: now,
                 external_id: None,
-                idempotency_key: None,
+                idempotency: None,
                 content: Content::Lead {
                     identities: vec![Identity::Phone(phone.clone())],
                     lead: Lead { phone: Some(phone), ..Lead::default() },

@@ -363,6 +363,21 @@ async fn what_is_authentic_and_cannot_be_read_is_kept_whole() {
     gateway.stop().await;
 }
 
+/// A platform without ids posts twice what it posted once; another content is another submission.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_content_is_the_same_submission_where_there_is_no_id() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = gateway(&caresoft, "preset = \"ladipage\"").await;
+    let form = |message: &str| json!({"phone": "0900000001", "message": message});
+    let first = gateway.submit(form("một")).await;
+    assert_eq!(gateway.submit(form("một")).await, first);
+    let other = gateway.submit(form("hai")).await;
+    assert_ne!(other, first);
+    assert_eq!(gateway.record(&other).await["state"], "merged");
+    assert_eq!(records(&gateway).await.len(), 2);
+    gateway.stop().await;
+}
+
 #[test]
 fn presets_are_listed_shown_and_tried() {
     let folder = TempDir::new().unwrap();

@@ -164,7 +164,7 @@ async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
         destination: id.clone(),
         received_at: LEASED_AT,
         external_id: None,
-        idempotency_key: None,
+        idempotency: None,
         content: Content::Lead {
             identities: vec![Identity::Phone(phone.clone())],
             lead: Lead { phone: Some(phone), ..Lead::default() },

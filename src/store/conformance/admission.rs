@@ -130,6 +130,18 @@ pub(crate) async fn a_delivery_is_forgotten_after_its_window(store: &dyn Store) 
     assert_eq!(event.clone().at(at(600)).send(store).await.1, Verdict::Test);
 }
 
+pub(crate) async fn a_delivery_may_have_a_window_of_its_own(store: &dyn Store) {
+    let minute = Duration::from_secs(60);
+    let event = form().test().content_known_for("content-1", minute);
+    let (first, _) = event.send(store).await;
+    let (_, verdict) = event.clone().at(at(59)).send(store).await;
+    assert_eq!(verdict, Verdict::Repeated { id: first });
+    let (second, verdict) = event.clone().at(at(60)).send(store).await;
+    assert_eq!(verdict, Verdict::Test);
+    let (_, verdict) = event.clone().at(at(100)).send(store).await;
+    assert_eq!(verdict, Verdict::Repeated { id: second }, "the newer one is known now");
+}
+
 pub(crate) async fn deliveries_are_known_within_a_source(store: &dyn Store) {
     form().phone(11).delivery("evt-1").accepted(store).await;
     form().phone(12).delivery("evt-1").source("landing").accepted(store).await;

@@ -1,7 +1,9 @@
 //! Submissions of people who do not exist.
 
+use std::time::Duration;
+
 use crate::lead::{Attribution, Identity, Lead, RawBody, SubmissionId, Timestamp};
-use crate::store::{Admission, Content, Store, Verdict};
+use crate::store::{Admission, Content, Idempotency, Store, Verdict};
 
 /// So many seconds into the suite's day.
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -44,7 +46,7 @@ pub(crate) fn form() -> Form {
             destination: "main".parse().unwrap(),
             received_at: at(0),
             external_id: None,
-            idempotency_key: None,
+            idempotency: None,
             content: Content::Test { lead: lead.clone() },
         },
         lead,
@@ -96,7 +98,13 @@ impl Form {
     }
 
     pub(crate) fn delivery(mut self, key: &str) -> Self {
-        self.admission.idempotency_key = Some(key.into());
+        self.admission.idempotency = Some(Idempotency::of_id(key));
+        self
+    }
+
+    /// What it is known by when it comes again, and for how long.
+    pub(crate) fn content_known_for(mut self, key: &str, window: Duration) -> Self {
+        self.admission.idempotency = Some(Idempotency { key: key.into(), window: Some(window) });
         self
     }
 

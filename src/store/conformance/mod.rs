@@ -78,7 +78,8 @@ macro_rules! conformance {
                 many_posts_of_one_person_at_once_make_one_lead, a_phone_wins_over_an_email,
                 a_known_person_brings_a_new_identity, a_link_ends_with_the_first_leads_window,
                 a_window_ends, a_batch_sees_itself, a_repeated_delivery_writes_nothing,
-                a_delivery_is_forgotten_after_its_window, deliveries_are_known_within_a_source,
+                a_delivery_is_forgotten_after_its_window,
+                a_delivery_may_have_a_window_of_its_own, deliveries_are_known_within_a_source,
                 destinations_do_not_share_persons, quarantined_and_test_are_kept_and_never_sent,
                 admitting_wakes_a_lane;
             queue: invariant_7_fresh_ones_come_first_and_in_order, invariant_7_later_ones_get_one_place_in_four,

@@ -13,7 +13,7 @@ use super::{Inner, millis};
 use crate::lead::{DestinationId, Identity, SourceId, SubmissionId, Timestamp};
 use crate::store::identity::named;
 use crate::store::payload::Vault;
-use crate::store::{Admission, Content, StoreError, Verdict};
+use crate::store::{Admission, Content, Idempotency, StoreError, Verdict};
 
 /// How many calls may wait for their turn. At 20,000 a second that is a fifth of a second.
 pub(super) const WAITING_MAX: usize = 4096;
@@ -34,6 +34,7 @@ pub(super) struct Entry {
     received_at: Timestamp,
     identities: Vec<u8>,
     delivery: Option<Hash>,
+    idempotency: Option<Idempotency>,
     external: Option<Hash>,
     payload_bytes: usize,
     /// What of its record is known before the script decides the rest.
@@ -102,7 +103,7 @@ impl Waiting {
 
 /// Does the hashing, the packing and the sealing.
 pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
-    let Admission { id, source, destination, received_at, external_id, idempotency_key, content } =
+    let Admission { id, source, destination, received_at, external_id, idempotency, content } =
         admission;
     let key = vault.key();
     let hashed =
@@ -116,7 +117,6 @@ pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
             ("Q", hashed(&identities), lead.as_ref(), raw, reason.as_str())
         }
     };
-    let delivery = idempotency_key.as_deref();
     let external = external_id.as_deref().map(|id| Hash::cut(key.external_id(id)));
     let digest = lead.map(|lead| Hash::cut(key.content(lead)));
     let payload = match (external_id.as_deref(), lead) {
@@ -139,7 +139,8 @@ pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
         destination: destination.clone(),
         received_at: *received_at,
         identities,
-        delivery: delivery.map(|delivery| Hash::cut(key.delivery(source, delivery))),
+        delivery: idempotency.as_ref().map(|known| Hash::cut(key.delivery(source, &known.key))),
+        idempotency: idempotency.clone(),
         external,
         payload_bytes: payload.len(),
         fields,
@@ -211,7 +212,6 @@ async fn admit(
         .arg(inner.me.as_str())
         .arg(millis(inner.options.dedup_window))
         .arg(inner.pending_bytes_max())
-        .arg(millis(remembered).max(1))
         .arg(inner.comments());
     for entry in entries {
         call.push(entry.id.as_bytes());
@@ -220,7 +220,9 @@ async fn admit(
         call.push(entry.received_at.as_millis());
         call.push(entry.identities);
         call.push(Hash::or_empty(&entry.delivery));
-        call.push(entry.received_at.plus(remembered).as_millis());
+        let until = |known: &Idempotency| known.until(entry.received_at, remembered);
+        let until = entry.idempotency.as_ref().map_or(entry.received_at, until);
+        call.push(until.as_millis());
         call.push(Hash::or_empty(&entry.external));
         call.push(entry.payload_bytes);
         call.push(entry.fields.count);

@@ -1,11 +1,13 @@
 //! An admission in the spool: closed as a whole, with its persons by name, since what they are
 //! hashed with may not be known while Redis is away.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::lead::{DestinationId, Identity, Lead, RawBody, SourceId, SubmissionId, Timestamp};
 use crate::store::payload::Vault;
-use crate::store::{Admission, Content};
+use crate::store::{Admission, Content, Idempotency};
 
 /// An admission as it is stored: the length of its head, the head, its raw body.
 pub(super) fn write(vault: &Vault, admission: &Admission) -> Vec<u8> {
@@ -36,6 +38,8 @@ struct Head {
     received_at: Timestamp,
     external_id: Option<String>,
     idempotency_key: Option<String>,
+    #[serde(default)]
+    idempotency_window: Option<Duration>,
     content: HeadContent,
 }
 
@@ -72,7 +76,8 @@ impl Head {
             destination: admission.destination.clone(),
             received_at: admission.received_at,
             external_id: admission.external_id.clone(),
-            idempotency_key: admission.idempotency_key.clone(),
+            idempotency_key: admission.idempotency.as_ref().map(|known| known.key.clone()),
+            idempotency_window: admission.idempotency.as_ref().and_then(|known| known.window),
             content,
         }
     }
@@ -101,7 +106,9 @@ impl Head {
             destination: self.destination,
             received_at: self.received_at,
             external_id: self.external_id,
-            idempotency_key: self.idempotency_key,
+            idempotency: self
+                .idempotency_key
+                .map(|key| Idempotency { key, window: self.idempotency_window }),
             content,
         }
     }

@@ -8,7 +8,7 @@ use super::transaction::Transaction;
 use crate::lead::{DestinationId, SourceId, State, SubmissionId, Timestamp};
 use crate::store::identity::{IdentityHash, named};
 use crate::store::payload::{Payload, Vault};
-use crate::store::{Admission, Content, Verdict};
+use crate::store::{Admission, Content, Idempotency, Verdict};
 
 /// An admission with everything done that can be done before the writer's turn.
 pub(super) struct Entry {
@@ -17,6 +17,7 @@ pub(super) struct Entry {
     destination: DestinationId,
     received_at: Timestamp,
     delivery: Option<IdentityHash>,
+    idempotency: Option<Idempotency>,
     identities: Hashes,
     external: Option<IdentityHash>,
     content: Option<IdentityHash>,
@@ -33,7 +34,7 @@ enum Fate {
 
 /// Does the hashing and the sealing.
 pub(super) fn prepare(vault: &Vault, admission: Admission) -> Entry {
-    let Admission { id, source, destination, received_at, external_id, idempotency_key, content } =
+    let Admission { id, source, destination, received_at, external_id, idempotency, content } =
         admission;
     let (lead, identities, fate) = match content {
         Content::Lead { lead, identities } => (Some(lead), identities, Fate::Lead),
@@ -49,7 +50,8 @@ pub(super) fn prepare(vault: &Vault, admission: Admission) -> Entry {
     let key = vault.key();
     let payload = Payload { external_id, lead };
     Entry {
-        delivery: idempotency_key.map(|idempotency| key.delivery(&source, &idempotency)),
+        delivery: idempotency.as_ref().map(|known| key.delivery(&source, &known.key)),
+        idempotency,
         identities: Hashes(key.identities(&destination, &identities)),
         external: payload.external_id.as_deref().map(|id| key.external_id(id)),
         content: payload.lead.as_ref().map(|lead| key.content(lead)),
@@ -172,8 +174,9 @@ impl Row<'_> {
     fn insert(&self, transaction: &mut Transaction<'_>, entry: &Entry) -> Result<(), Fault> {
         let memory = &mut *transaction.memory;
         memory.newest += 1;
-        let delivery_until =
-            entry.delivery.map(|_| entry.received_at.plus(transaction.settings.idempotency_window));
+        let usual = transaction.settings.idempotency_window;
+        let until = |known: &Idempotency| known.until(entry.received_at, usual);
+        let delivery_until = entry.idempotency.as_ref().map(until);
         transaction.db.prepare_cached(INSERT)?.execute(rusqlite::params![
             memory.newest,
             entry.id,

@@ -1,5 +1,5 @@
--- ARGV: me, window, how many bytes may be pending, how long a delivery is remembered, 1 when merged ones
--- are told, then for each submission: id, kind (L lead, Q quarantined, T test), source, received, identities, delivery's hash, until,
+-- ARGV: me, window, how many bytes may be pending, 1 when merged ones are told, then for each submission: id,
+-- kind (L lead, Q quarantined, T test), source, received, identities, delivery's hash, until when it is known,
 -- external id's hash, the payload's length, and what of its record is known before: how many fields, and
 -- these, packed. Answers a verdict each: a letter and, after M, C (merged, and to be told) and R, an id.
 --
@@ -10,8 +10,8 @@ local FIELDS = 11
 -- So many submissions share one read and one write; a submission has at most 10 keys, and a call
 -- takes some 8,000 arguments.
 local TOGETHER = 256
-local me, window, bytes_max, remembered = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local comments = ARGV[5] == '1'
+local me, window, bytes_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local comments = ARGV[4] == '1'
 if tonumber(call('GET', P .. 'bytes') or 0) > bytes_max then return 'full' end
 
 local number = tonumber(call('GET', P .. 'base') or 0) + call('LLEN', P .. 'log')
@@ -144,7 +144,7 @@ local function admit(at)
     local ends_at = tonumber(ARGV[at + 6])
     local value = time(ends_at) .. id
     known[P .. 'd' .. delivery] = value
-    call('SET', P .. 'd' .. delivery, value, 'PX', remembered)
+    call('SET', P .. 'd' .. delivery, value, 'PX', string.format('%d', math.max(1, ends_at - received)))
   end
   count(source, 'accepted', 1)
   count(source, state, 1)
@@ -163,7 +163,7 @@ local function admit(at)
   return lead and (due and 'C' or 'M') .. lead or 'A'
 end
 
-for from = 6, #ARGV, FIELDS * TOGETHER do
+for from = 5, #ARGV, FIELDS * TOGETHER do
   local to = math.min(#ARGV, from + FIELDS * TOGETHER - 1)
   read(from, to)
   for at = from, to, FIELDS do
