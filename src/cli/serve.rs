@@ -17,6 +17,7 @@ use crate::app::{App, StartError, Surroundings};
 use crate::config::Config;
 use crate::fail_point;
 use crate::lead::Clock;
+use crate::preset::DEVELOPMENT_SECRET;
 use crate::sandbox::{Options, Sandbox};
 use crate::telemetry;
 
@@ -202,6 +203,7 @@ fn leave_token(config: &Config, token: &SecretString) -> anyhow::Result<()> {
 /// What a newcomer sees: this is a sandbox, where everything is, and what to paste.
 fn welcome(public: SocketAddr, admin: SocketAddr, sandbox: SocketAddr, token: &SecretString) {
     let token = token.expose_secret();
+    let secret = DEVELOPMENT_SECRET;
     println!(
         "\
 Leadgate runs without a configuration: this is a SANDBOX. Leads go to the built-in CareSoft
@@ -220,6 +222,10 @@ Post a form:
 and see what became of it:
 
   leadgate leads list     (or: cargo run --release -- leads list)
+
+Each preset is a source of its own name (leadgate presets list). Its secret here is no secret:
+
+  {secret}
 "
     );
     let _ = std::io::stdout().flush();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use leadgate::preset::DEVELOPMENT_SECRET;
 use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -21,13 +22,19 @@ async fn zero_setup_takes_a_form_to_the_simulator_with_its_utm_values() {
     let served = Served::spawn(command).await;
     let (public, admin) = (served.public(), served.admin);
     let welcome = eventually("the whole welcome", || async {
-        Some(served.output()).filter(|output| output.contains("leads list"))
+        Some(served.output()).filter(|output| output.contains(DEVELOPMENT_SECRET))
     })
     .await;
     for said in ["SANDBOX", "curl", &public.to_string(), &admin.to_string(), "/in/website"] {
         assert!(welcome.contains(said), "{said} in {welcome}");
     }
     let http = http_client();
+    // Each preset is a source as well, by the secret that the welcome tells.
+    for (token, expected) in [(DEVELOPMENT_SECRET, 202), ("another", 401)] {
+        let url = format!("http://{public}/in/ladipage?token={token}");
+        let body = json!({"phone": "0900000099"});
+        assert_eq!(http.post(url).json(&body).send().await.unwrap().status(), expected);
+    }
     let form = http
         .post(format!("http://{public}/in/website"))
         .header("Referer", format!("http://{public}/?utm_source=facebook&utm_campaign=tet"))
@@ -71,7 +78,7 @@ async fn zero_setup_takes_a_form_to_the_simulator_with_its_utm_values() {
         .unwrap();
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     let sent_and_posted = listed["leads"].as_array().unwrap().len();
-    assert_eq!(sent_and_posted, 46, "more than the inbound limit takes at once");
+    assert_eq!(sent_and_posted, 47, "more than the inbound limit takes at once");
     assert_eq!(served.terminate().await.0, Some(0), "SIGTERM drains and exits 0");
 }
 
