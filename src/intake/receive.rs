@@ -213,11 +213,8 @@ impl Post<'_> {
                 self.intake.metrics.submission(&self.source.id, "ignored");
             }
             for (item, why) in items.unusable {
-                let raw = RawBody {
-                    content_type: "application/json".to_owned(),
-                    bytes: item.to_string().into_bytes(),
-                };
-                let content = Content::Quarantined { reason: why.to_owned(), lead: None, raw };
+                let (reason, raw) = (why.to_owned(), json_body(&item));
+                let content = Content::Quarantined { reason, lead: None, raw };
                 batch.push(self.admission(None, content));
             }
             for item in items.leads {
@@ -237,6 +234,8 @@ impl Post<'_> {
         let header = |name: &str| text_of(self.request.headers(), name).map(str::to_owned);
         let same_within = self.source.preset.same_within;
         let digest = same_within.map(|_| Algorithm::Sha256.hex(item.to_string().as_bytes()));
+        // Of several, each is kept by itself: a batch is not kept whole once for each of it.
+        let itself = place.map(|_| json_body(&item));
         let honeypot = self.source.honeypot.as_deref();
         let extracted = self.source.preset.extract(item, honeypot, &header);
         let extracted = extracted.map_err(|TooMany| refusal(TOO_MANY))?;
@@ -250,7 +249,7 @@ impl Post<'_> {
             Some(place) if self.source.preset.id_is_of_the_post() => format!("{id}.{place}"),
             _ => id,
         });
-        let content = self.content(extracted.draft, extracted.is_test)?;
+        let content = self.content(extracted.draft, extracted.is_test, itself)?;
         let mut admission = self.admission(external_id, content);
         if admission.idempotency.is_none() {
             // No id: the same content within a while is the same submission.
@@ -290,7 +289,12 @@ impl Post<'_> {
     }
 
     /// One draft, normalised, as the store takes it.
-    fn content(&self, mut draft: Draft, is_test: bool) -> Result<Content, Refusal> {
+    fn content(
+        &self,
+        mut draft: Draft,
+        is_test: bool,
+        itself: Option<RawBody>,
+    ) -> Result<Content, Refusal> {
         let source = self.source;
         add_request_evidence(&mut draft, source, self.request);
         let test_region = source.preset.test_region.as_deref().filter(|_| is_test);
@@ -311,7 +315,7 @@ impl Post<'_> {
             return Ok(Content::Quarantined {
                 reason: "neither a phone number nor an e-mail address could be used".to_owned(),
                 lead: Some(lead),
-                raw: self.raw(),
+                raw: itself.unwrap_or_else(|| self.raw()),
             });
         }
         let errors = faults.into_iter().map(|fault| FieldError {
@@ -321,6 +325,12 @@ impl Post<'_> {
         });
         Err(Refusal::Invalid(errors.collect()))
     }
+}
+
+/// One event of a post, as a body of its own.
+fn json_body(item: &Value) -> RawBody {
+    let bytes = item.to_string().into_bytes();
+    RawBody { content_type: "application/json".to_owned(), bytes }
 }
 
 impl Batch {

@@ -211,18 +211,23 @@ impl KvArray {
             one => vec![one],
         });
         let texts = flat.filter_map(scalar).take(super::field::FIELDS_MAX);
-        texts.map(|text| self.option(&text, scope).unwrap_or_else(|| text.into_owned())).collect()
+        let options = self.options.as_ref().map(|options| options.index(scope));
+        let named = |text: &str| options.as_ref()?.get(text).cloned();
+        texts.map(|text| named(&text).unwrap_or_else(|| text.into_owned())).collect()
     }
+}
 
-    /// The text of the option that has this id.
-    fn option(&self, id: &str, scope: Scope<'_>) -> Option<String> {
-        let options = self.options.as_ref()?;
-        let mut all = options.path.all(scope).into_iter().flat_map(|list| match list {
+impl Options {
+    /// The texts of a field's options by their ids.
+    fn index(&self, scope: Scope<'_>) -> HashMap<String, String> {
+        let all = self.path.all(scope).into_iter().flat_map(|list| match list {
             Value::Array(items) => items.iter().collect(),
             one => vec![one],
         });
-        let option = all.find(|option| options.id.text(*option).as_deref() == Some(id))?;
-        options.text.text(option).map(|text| text.into_owned())
+        let option = |option: &Value| {
+            Some((self.id.text(option)?.into_owned(), self.text.text(option)?.into_owned()))
+        };
+        all.filter_map(option).collect()
     }
 }
 

@@ -378,6 +378,30 @@ async fn the_same_content_is_the_same_submission_where_there_is_no_id() {
     gateway.stop().await;
 }
 
+/// A post of several events of which none can be used: each is kept, by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_event_that_cannot_be_used_is_kept_by_itself() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = gateway(&caresoft, "preset = \"tiktok-lead\"").await;
+    let name = |name: &str| json!([{"field": "name", "value": name}]);
+    let body = json!({"object": 1, "entry": [
+        {"id": "t-1", "changes": name("Thử Một")},
+        {"id": "t-2", "changes": name("Thử Hai")},
+        {"id": "t-3"},
+        {"id": "t-4", "changes": [{"field": "phone", "value": "0900000001"}]},
+    ]});
+    assert_eq!(gateway.post().json(&body).send().await.unwrap().status(), 200);
+    let found = records(&gateway).await;
+    let states: Vec<_> = found.iter().map(|record| record["state"].as_str().unwrap()).collect();
+    assert_eq!(states.iter().filter(|state| **state == "quarantined").count(), 3, "{states:?}");
+    assert_eq!(found.len(), 4);
+    for (id, name) in [("t-1", "Thử Một"), ("t-2", "Thử Hai")] {
+        let record = found.iter().find(|record| record["external_id"] == id).unwrap();
+        assert_eq!(record["lead"]["name"], name);
+    }
+    gateway.stop().await;
+}
+
 #[test]
 fn presets_are_listed_shown_and_tried() {
     let folder = TempDir::new().unwrap();
