@@ -122,9 +122,9 @@ async fn take(
     }
     source.limiter.spend().map_err(Refusal::TooMany)?;
     let body = read(request, payload, intake.max_body_bytes).await?;
-    let is_signed = match verified(intake, source, request, &body)? {
+    let is_authentic = match verified(intake, source, request, &body)? {
         Verified::Probe(response) => return Ok(Taken::Probe(response)),
-        Verified::Post { is_signed } => is_signed,
+        Verified::Post { is_authentic } => is_authentic,
     };
     let content_type = text_of(request.headers(), CONTENT_TYPE.as_str());
     let post = Post { intake, source, request, body: &body };
@@ -135,7 +135,7 @@ async fn take(
     let batch = match batch {
         // Nobody but the platform can have sent it, so it is kept, whatever it is.
         Err(Refusal::Malformed(why) | Refusal::ContentType(why))
-            if is_signed && source.invalid == Invalid::Quarantine =>
+            if is_authentic && source.invalid == Invalid::Quarantine =>
         {
             post.whole_in_quarantine(why)
         }
@@ -146,7 +146,7 @@ async fn take(
 
 enum Verified {
     Probe(HttpResponse),
-    Post { is_signed: bool },
+    Post { is_authentic: bool },
 }
 
 /// Whether the post comes from its platform; or is only a question whether anybody is there.
@@ -172,7 +172,10 @@ fn verified(
             Ok(Verified::Probe(answer::accepted(request, &[], None, ok)))
         }
         Some(false) => Err(Refusal::Unauthorized),
-        passes => Ok(Verified::Post { is_signed: passes.is_some() }),
+        passes => {
+            let is_authentic = passes.is_some() || !source.tokens.is_empty();
+            Ok(Verified::Post { is_authentic })
+        }
     }
 }
 
@@ -206,7 +209,8 @@ impl Post<'_> {
         let mut batch = Batch::default();
         let preset = &self.source.preset;
         let found: Vec<_> = documents.into_iter().map(|document| preset.items(document)).collect();
-        let several = found.iter().map(|items| items.leads.len()).sum::<usize>() > 1;
+        let several =
+            found.iter().map(|items| items.leads.len() + items.unusable.len()).sum::<usize>() > 1;
         let mut place = 0;
         for items in found {
             for _ in 0..items.ignored {
@@ -251,12 +255,11 @@ impl Post<'_> {
         });
         let content = self.content(extracted.draft, extracted.is_test, itself)?;
         let mut admission = self.admission(external_id, content);
-        if admission.idempotency.is_none() {
-            // No id: the same content within a while is the same submission.
-            admission.idempotency = digest.map(|digest| Idempotency {
-                key: format!("content:{digest}"),
-                window: same_within,
-            });
+        if let Some(digest) = digest {
+            // No id, or one that another site may give as well: the same content within a while is
+            // the same submission.
+            let key = format!("content:{digest}");
+            admission.idempotency = Some(Idempotency { key, window: same_within });
         }
         batch.push(admission);
         Ok(())

@@ -114,7 +114,9 @@ fn unfolded(document: Value) -> Value {
             None => Err(value),
         };
         if let Err(value) = put {
-            whole.insert(name, value); // it stays as it came
+            // It stays as it came, and takes nobody's place.
+            let name = if whole.contains_key(&name) { format!("{name}[]") } else { name };
+            whole.insert(name, value);
         }
     }
     Value::Object(whole)
@@ -163,11 +165,11 @@ mod tests {
         let decode = decode("brackets = true\nembedded_json = ['raw', 'broken', 'absent']");
         let document = json!({
             "fields[email][value]": "a", "fields[email][id]": "b", "plain": "c", "odd[": "d",
-            "plain[x]": "e", "raw": "{\"x\":[1]}", "broken": "{",
+            "plain[x]": "e", "fields": "f", "raw": "{\"x\":[1]}", "broken": "{",
         });
         let expected = json!({
             "fields": {"email": {"value": "a", "id": "b"}}, "plain": "c", "odd[": "d",
-            "plain[x]": "e", "raw": {"x": [1]}, "broken": "{",
+            "plain[x]": "e", "fields[]": "f", "raw": {"x": [1]}, "broken": "{",
         });
         assert_eq!(decode.document(document), expected);
     }

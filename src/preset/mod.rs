@@ -150,7 +150,8 @@ pub struct Preset {
     pub invalid: Invalid,
     /// The names of the secrets that a source may have, and what they are.
     pub secrets: BTreeMap<String, String>,
-    /// Where a submission has no id: the same content within this is the same submission.
+    /// Where a submission has no id, or one of its site's own counting: the same content within this
+    /// is the same submission.
     pub same_within: Option<Duration>,
     /// What the platform asks before it posts.
     pub handshake: Handshake,
@@ -334,7 +335,8 @@ struct LeadSection {
     /// The platform's own id of a submission: a path, or a template.
     #[serde(default)]
     external_id: Option<IdTemplate>,
-    /// Where there is none: the same content within this is the same submission.
+    /// Where there is none, or one of the site's own counting: the same content within this is the
+    /// same submission.
     #[serde(default, deserialize_with = "duration")]
     same_within: Option<Duration>,
     /// What must hold of an event, or no lead can be made of it.

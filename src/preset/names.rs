@@ -135,11 +135,12 @@ impl Names {
         self.types.get(kind).copied()
     }
 
-    /// What the name says without the number at its end.
+    /// What a form's tag says without the number at its end.
     fn numbered(&self, folded: &str) -> Option<Meaning> {
         let (stem, number) = folded.rsplit_once('_')?;
         let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        self.whole.get(stem).copied().filter(|_| is_number)
+        let is_tag = NUMBERED.contains(&stem) && is_number;
+        self.whole.get(stem).copied().filter(|_| is_tag)
     }
 
     /// What the folded name of a field says of it.
@@ -160,6 +161,9 @@ impl Names {
         }
     }
 }
+
+/// What Contact Form 7 makes names of by putting a number behind.
+const NUMBERED: [&str; 2] = ["tel", "email"];
 
 /// `tel_900` is a `tel`, if nothing is known by its whole name.
 const NUMBERED_AFTER: usize = 5_000;

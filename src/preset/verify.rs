@@ -153,7 +153,8 @@ impl Verify {
             self.equals.iter().filter_map(|check| Some(check.passes(heard, of(&check.secret)?)));
         let hmac = self.hmac.iter().filter_map(|check| {
             let sign = |secret: &str, message: &[u8]| {
-                Some(check.alg.mac(&check.key.read(secret)?, message))
+                let key = check.key.read(secret).filter(|key| !key.is_empty())?;
+                Some(check.alg.mac(&key, message))
             };
             Some(check.passes(heard, of(&check.secret)?, now, max_age, sign))
         });
@@ -378,6 +379,10 @@ mod tests {
             assert!(!passes(ways, &[], body, "s", NOW), "{body}");
         }
         assert!(!passes(ways, &[], r#"{"key":""}"#, "", NOW), "an empty secret verifies nothing");
+        let empty_key = Encoding::Hex.write(&Algorithm::Sha256.mac(b"", b"{}"));
+        let way =
+            "[[hmac]]\nsecret = 'secret'\nkey = 'whsec'\nheader = 'a'\nmessage = '{raw_body}'";
+        assert!(!passes(way, &[("a", &empty_key)], "{}", "whsec_", NOW), "nor does an empty key");
     }
 
     #[test]

@@ -378,6 +378,21 @@ async fn the_same_content_is_the_same_submission_where_there_is_no_id() {
     gateway.stop().await;
 }
 
+/// Two sites on one source count their entries from 1 each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_id_that_two_sites_give_takes_nobody_for_another() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = gateway(&caresoft, "preset = \"formidable\"").await;
+    for phone in ["0900000001", "0900000002", "0900000002"] {
+        let body = json!({"item_id": "12", "dien_thoai": phone});
+        assert_eq!(gateway.post().json(&body).send().await.unwrap().status(), 200);
+    }
+    let found = records(&gateway).await;
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|record| record["external_id"] == "12"), "{found:#?}");
+    gateway.stop().await;
+}
+
 /// A post of several events of which none can be used: each is kept, by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_event_that_cannot_be_used_is_kept_by_itself() {
