@@ -13,6 +13,7 @@ use super::heard::Heard;
 use super::reply::Reply;
 use super::template::Piece;
 use super::verify::Secrets;
+use crate::lead::Malformed;
 
 /// The handshakes of a platform.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -61,9 +62,21 @@ struct HmacChallenge {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UnsignedProbe {
-    /// The body, as JSON.
-    body: String,
+    body: Json,
     respond: Reply,
+}
+
+/// A text of the file that is JSON.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+struct Json(Value);
+
+impl TryFrom<String> for Json {
+    type Error = Malformed;
+
+    fn try_from(text: String) -> Result<Self, Malformed> {
+        serde_json::from_str(&text).map(Self).map_err(|_| Malformed("the body is no JSON"))
+    }
 }
 
 /// A challenge is an id or a number; a longer one is refused.
@@ -83,13 +96,6 @@ impl Handshake {
         echo.chain(signed).chain(self.unsigned_probe.iter().map(|probe| &probe.respond))
     }
 
-    /// What is wrong with it, beyond its form.
-    pub(super) fn fault(&self) -> Option<String> {
-        let probe = self.unsigned_probe.as_ref()?;
-        let error = serde_json::from_str::<Value>(&probe.body).err()?;
-        Some(format!("handshake.unsigned_probe.body: no JSON: {error}"))
-    }
-
     /// The answer to a GET; `None` when the platform makes no such handshake.
     pub fn get(&self, heard: &Heard<'_>, secrets: &Secrets) -> Option<Answer<'_>> {
         let echo = self.echo_query.as_ref().map(|echo| echo.answer(heard, secrets));
@@ -102,9 +108,7 @@ impl Handshake {
         let probe = self.unsigned_probe.as_ref()?;
         // A probe is a few bytes; nothing longer is parsed for it.
         let is_short = heard.body.len() <= CHALLENGE_MAX;
-        let body = serde_json::from_str::<Value>(&probe.body).ok();
-        (is_short && body.is_some() && heard.json() == body.as_ref())
-            .then(|| Answer::plain(&probe.respond))
+        (is_short && heard.json() == Some(&probe.body.0)).then(|| Answer::plain(&probe.respond))
     }
 }
 

@@ -5,9 +5,11 @@
 //! Pure: no I/O but the reading of a preset's file, no clock, no web framework.
 
 mod bag;
+mod built_in;
 mod digest;
 mod extract;
 mod field;
+mod file;
 mod filter;
 mod handshake;
 mod heard;
@@ -23,13 +25,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
-
 use self::bag::Bags;
+pub use self::built_in::{DEVELOPMENT_SECRET, built_in_names, built_in_text, development_sources};
 pub use self::digest::Algorithm;
 pub use self::extract::Extracted;
 pub use self::field::{FIELDS_MAX, TooMany, flatten};
+use self::file::{
+    AttributionSection, IdTemplate, LeadSection, PresetFile, Span, TestSection, UnusableWord,
+};
 use self::filter::Filter;
 pub use self::handshake::{Answer, Handshake};
 pub use self::heard::Heard;
@@ -43,75 +46,12 @@ pub use self::template::Piece;
 use self::template::Template;
 pub use self::verify::{Secrets, Verify};
 use crate::config::Invalid;
-use crate::lead::Malformed;
-
-/// The presets that are compiled in: name and text.
-const BUILT_IN: &[(&str, &str)] = &[
-    ("web-form", include_str!("../../config/presets/web-form.toml")),
-    ("calendly", include_str!("../../config/presets/calendly.toml")),
-    ("contact-form-7", include_str!("../../config/presets/contact-form-7.toml")),
-    ("elementor", include_str!("../../config/presets/elementor.toml")),
-    ("fluent-forms", include_str!("../../config/presets/fluent-forms.toml")),
-    ("formidable", include_str!("../../config/presets/formidable.toml")),
-    ("formspree", include_str!("../../config/presets/formspree.toml")),
-    ("framer", include_str!("../../config/presets/framer.toml")),
-    ("google-forms", include_str!("../../config/presets/google-forms.toml")),
-    ("google-lead-form", include_str!("../../config/presets/google-lead-form.toml")),
-    ("gravity-forms", include_str!("../../config/presets/gravity-forms.toml")),
-    ("jotform", include_str!("../../config/presets/jotform.toml")),
-    ("ladipage", include_str!("../../config/presets/ladipage.toml")),
-    ("metform", include_str!("../../config/presets/metform.toml")),
-    ("netlify-forms", include_str!("../../config/presets/netlify-forms.toml")),
-    ("ninja-forms", include_str!("../../config/presets/ninja-forms.toml")),
-    ("shopify-customer", include_str!("../../config/presets/shopify-customer.toml")),
-    ("signed-json", include_str!("../../config/presets/signed-json.toml")),
-    ("snapchat-lead", include_str!("../../config/presets/snapchat-lead.toml")),
-    ("standard-webhooks", include_str!("../../config/presets/standard-webhooks.toml")),
-    ("tally", include_str!("../../config/presets/tally.toml")),
-    ("tiktok-lead", include_str!("../../config/presets/tiktok-lead.toml")),
-    ("typeform", include_str!("../../config/presets/typeform.toml")),
-    ("unbounce", include_str!("../../config/presets/unbounce.toml")),
-    ("webflow", include_str!("../../config/presets/webflow.toml")),
-    ("wix", include_str!("../../config/presets/wix.toml")),
-    ("wpforms", include_str!("../../config/presets/wpforms.toml")),
-    ("zalo-oa", include_str!("../../config/presets/zalo-oa.toml")),
-    ("zapier", include_str!("../../config/presets/zapier.toml")),
-];
 
 /// A preset is a few hundred lines; a longer file is read so far and is no TOML then.
 const FILE_BYTES_MAX: u64 = 256 * 1024;
 
 /// The secret that every source may have, whatever its preset.
 pub const TOKEN: &str = "token";
-
-/// The names that `preset = "…"` may say without being a path.
-pub fn built_in_names() -> Vec<&'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name).collect()
-}
-
-/// The text of a built-in preset.
-pub fn built_in_text(name: &str) -> Option<&'static str> {
-    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
-}
-
-/// The secret of every source that runs without a configuration. It is no secret: it is published.
-pub const DEVELOPMENT_SECRET: &str = "whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0";
-
-/// A source for each built-in preset but the web form, as TOML: each verifies with
-/// [`DEVELOPMENT_SECRET`], by the platform's signature if there is one, else as its `token`.
-pub fn development_sources(destination: &str) -> String {
-    let source = |name: &str| {
-        let secrets = Preset::load(name, []).map(|preset| preset.secrets).unwrap_or_default();
-        let own = secrets.keys().filter(|secret| *secret != TOKEN || secrets.len() == 1);
-        let secrets: String =
-            own.map(|secret| format!("{secret} = \"{DEVELOPMENT_SECRET}\"\n")).collect();
-        format!(
-            "[sources.{name}]\npreset = \"{name}\"\ndestination = \"{destination}\"\n\
-             [sources.{name}.secrets]\n{secrets}"
-        )
-    };
-    built_in_names().into_iter().filter(|name| *name != "web-form").map(source).collect()
-}
 
 /// Why a preset cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -221,7 +161,7 @@ impl Preset {
                 UnusableWord::Quarantine => Invalid::Quarantine,
             },
             secrets,
-            same_within,
+            same_within: same_within.map(|Span(span)| span),
             handshake: file.handshake,
             verify: file.verify,
             respond: file.respond,
@@ -260,154 +200,12 @@ impl Preset {
     }
 }
 
-// The file's shape.
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PresetFile {
-    #[serde(rename = "schema")]
-    _schema: SchemaVersion,
-    id: String,
-    title: String,
-    #[serde(default)]
-    secrets: BTreeMap<String, String>,
-    #[serde(default)]
-    handshake: Handshake,
-    #[serde(default)]
-    verify: Verify,
-    #[serde(default)]
-    decode: Decode,
-    #[serde(default)]
-    fan_out: Option<FanOut>,
-    #[serde(default)]
-    lead: LeadSection,
-    #[serde(default)]
-    bag: Bags,
-    #[serde(default)]
-    map: BTreeMap<Target, Vec<String>>,
-    #[serde(default)]
-    attribution: AttributionSection,
-    #[serde(default)]
-    test: TestSection,
-    #[serde(default)]
-    respond: Respond,
-}
-
-impl PresetFile {
-    /// A fault that no part shows by itself: a text on its line, which may be any of these, and what
-    /// it is.
-    fn fault(&self) -> Option<(Vec<String>, String)> {
-        let named = self.verify.secrets().chain(self.verify.mentioned());
-        let mut named = named.chain(self.handshake.secrets());
-        if let Some(name) = named.find(|name| !self.secrets.contains_key(*name)) {
-            let texts = vec![format!("\"{name}\""), format!("'{name}'"), format!(":{name}}}")];
-            return Some((texts, format!("[secrets] declares no {name:?}")));
-        }
-        let replies = self.respond.replies().chain(self.handshake.replies());
-        let mut statuses = replies.map(|reply| reply.status);
-        if let Some(status) = statuses.find(|status| self.respond.avoid.contains(status)) {
-            let problem = format!("respond.avoid names {status}, and an answer has it");
-            return Some((vec![status.to_string()], problem));
-        }
-        if let Some((status, outcome)) = self.respond.unanswered() {
-            let problem = format!("respond.avoid names {status}: say what respond.{outcome} is");
-            return Some((vec![status.to_string()], problem));
-        }
-        self.handshake.fault().map(|problem| (vec!["body".to_owned()], problem))
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "u32")]
-struct SchemaVersion;
-
-impl TryFrom<u32> for SchemaVersion {
-    type Error = &'static str;
-
-    fn try_from(version: u32) -> Result<Self, Self::Error> {
-        if version == 1 { Ok(Self) } else { Err("expected schema = 1") }
-    }
-}
-
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-struct LeadSection {
-    /// The platform's own id of a submission: a path, or a template.
-    #[serde(default)]
-    external_id: Option<IdTemplate>,
-    /// Where there is none, or one of the site's own counting: the same content within this is the
-    /// same submission.
-    #[serde(default, deserialize_with = "duration")]
-    same_within: Option<Duration>,
-    /// What must hold of an event, or no lead can be made of it.
-    #[serde(default)]
-    need: Vec<Filter>,
-    /// What is kept beside the form's fields, as an answer of that label.
-    #[serde(default)]
-    meta: BTreeMap<String, Path>,
-    /// What becomes of an authentic post that no lead can be made of.
-    #[serde(default)]
-    unusable: UnusableWord,
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map(Some).map_err(D::Error::custom)
-}
-
-/// A template; a text without braces is a path in the element.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-struct IdTemplate(Template);
-
-impl TryFrom<String> for IdTemplate {
-    type Error = Malformed;
-
-    fn try_from(text: String) -> Result<Self, Malformed> {
-        let template = if text.contains('{') { text } else { format!("{{body:{text}}}") };
-        Template::parse(&template).map(Self)
-    }
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AttributionSection {
-    /// `utm_*` values, by their names without `utm_`.
-    #[serde(default)]
-    utm: BTreeMap<String, Path>,
-    #[serde(default)]
-    click_ids: BTreeMap<String, Path>,
-    #[serde(default)]
-    page_url: Option<Path>,
-}
-
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TestSection {
-    /// A lead is a test when one of these holds.
-    #[serde(default)]
-    any: Vec<Filter>,
-    /// A value that begins so says nothing.
-    #[serde(default)]
-    void: Vec<String>,
-    /// The region of a test's phone number.
-    #[serde(default)]
-    phone_region: Option<String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum UnusableWord {
-    Reject,
-    #[default]
-    Quarantine,
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    use super::built_in::BUILT_IN;
     use super::*;
     use crate::normalise::fold::fold;
 

@@ -11,6 +11,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use super::digest::{Algorithm, Encoding, KeyText};
+use super::file::Span;
 use super::heard::Heard;
 use super::template::{Piece, Template};
 use crate::lead::Timestamp;
@@ -105,8 +106,7 @@ struct SignedAt {
     #[serde(default)]
     unit: Unit,
     /// How far it may be from now, in either direction, unless the source says otherwise.
-    #[serde(deserialize_with = "duration")]
-    tolerance: Duration,
+    tolerance: Span,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -115,11 +115,6 @@ enum Unit {
     #[default]
     S,
     Ms,
-}
-
-fn duration<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(serde::de::Error::custom)
 }
 
 impl Verify {
@@ -214,7 +209,7 @@ impl Signed {
             piece => heard.piece(piece),
         };
         let is_timely = |signed_at: &SignedAt| {
-            let allowed = max_age.unwrap_or(signed_at.tolerance);
+            let allowed = max_age.unwrap_or(signed_at.tolerance.0);
             allowed.is_zero() || signed_at.is_within(allowed, now, value)
         };
         if !self.timestamp.as_ref().is_none_or(is_timely) {

@@ -9,7 +9,7 @@ use crate::gateway::{
     Backing, CareSoft, Gateway, configuration, eventually, http_client, id_of, over_every_store,
     toml_of,
 };
-use crate::served::{Served, figure, leadgate, told};
+use crate::served::{Served, figure};
 
 over_every_store!(
     a_paused_lane_sends_nothing_also_after_a_restart,
@@ -164,16 +164,7 @@ async fn the_command_line_stops_a_lane_and_lets_it_go_on() {
     let folder = TempDir::new().unwrap();
     let text = toml_of(&Backing::Sqlite.toml(folder.path()), caresoft.address, "");
     let served = Served::start(folder.path(), &text).await;
-    let run = |arguments: &[&str]| {
-        let mut command = leadgate(folder.path());
-        command.args(["--config", "leadgate.toml"]).args(arguments);
-        command.env("LEADGATE__SERVER__ADMIN_LISTEN", served.admin.to_string());
-        async move {
-            let output = command.output();
-            let output = tokio::task::spawn_blocking(|| output).await.unwrap().unwrap();
-            (output.status.code(), told(&output))
-        }
-    };
+    let run = |arguments: &[&str]| served.command_line(folder.path(), arguments);
     let (code, said) = run(&["lanes", "pause", "main"]).await;
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = run(&["lanes"]).await;

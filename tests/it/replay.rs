@@ -10,7 +10,7 @@ use crate::fleet::fast;
 use crate::gateway::{
     Backing, CareSoft, Gateway, configuration, eventually, http_client, over_every_store, toml_of,
 };
-use crate::served::{Served, leadgate, told};
+use crate::served::Served;
 
 over_every_store!(
     a_dead_lead_is_corrected_and_created,
@@ -233,16 +233,7 @@ async fn the_command_line_replays() {
     }
     served.terminate().await;
     let served = Served::start(folder.path(), &text).await;
-    let run = |arguments: &[&str]| {
-        let mut command = leadgate(folder.path());
-        command.args(["--config", "leadgate.toml"]).args(arguments);
-        command.env("LEADGATE__SERVER__ADMIN_LISTEN", served.admin.to_string());
-        async move {
-            let output = command.output();
-            let output = tokio::task::spawn_blocking(|| output).await.unwrap().unwrap();
-            (output.status.code(), told(&output))
-        }
-    };
+    let run = |arguments: &[&str]| served.command_line(folder.path(), arguments);
     let (code, said) = run(&["leads", "replay", &ids[0], &ids[1]]).await;
     assert_eq!((code, said.matches("  replayed").count()), (Some(0), 2), "{said}");
     served.settled(&ids[0], "created").await;

@@ -118,6 +118,23 @@ pub struct Served {
 }
 
 impl Served {
+    /// Runs another command against this gateway, with the configuration in `folder`: its exit code,
+    /// and what it said.
+    pub fn command_line(
+        &self,
+        folder: &Path,
+        arguments: &[&str],
+    ) -> impl Future<Output = (Option<i32>, String)> + use<> {
+        let mut command = leadgate(folder);
+        command.args(["--config", "leadgate.toml"]).args(arguments);
+        command.env("LEADGATE__SERVER__ADMIN_LISTEN", self.admin.to_string());
+        async move {
+            let output = tokio::task::spawn_blocking(move || command.output()).await;
+            let output = output.unwrap().unwrap();
+            (output.status.code(), told(&output))
+        }
+    }
+
     /// Starts with `configuration` and waits until it is ready.
     pub async fn start(folder: &Path, configuration: &str) -> Self {
         let file = folder.join("leadgate.toml");
