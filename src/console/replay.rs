@@ -14,7 +14,7 @@ use crate::lead::{Identity, Lead, Record, State, SubmissionId};
 use crate::normalise::Rules;
 use crate::normalise::correct::{Correction, correct};
 use crate::problem::{FieldError, Problem};
-use crate::store::{Query, Replayed, StoreError};
+use crate::store::{Content, Query, Replayed, StoreError};
 
 /// Replays under way at once: enough for one commit to take many, few beside what intake asks.
 const AT_ONCE: usize = 64;
@@ -49,7 +49,10 @@ async fn replay_one(
     let id: SubmissionId = id.parse().map_err(|_| leads::missing())?;
     let correction = correction::read(body::read(payload).await?).map_err(body::invalid)?;
     let corrected = match correction {
-        Some(correction) => Some(corrected(console, id, correction).await?),
+        Some(correction) => {
+            let (lead, identities) = corrected(console, id, correction).await?;
+            Some(Content::Lead { lead, identities })
+        }
         None => None,
     };
     let replayed = console.store.replay(id, console.clock.now(), corrected).await;
@@ -58,6 +61,7 @@ async fn replay_one(
         Replayed::Merged { into } => {
             json!({ "status": "replayed", "id": id, "merged_into": into })
         }
+        Replayed::Test | Replayed::Quarantined => json!({ "status": "replayed", "id": id }),
         Replayed::Refused(state) => return Err(refused(state)),
         Replayed::Missing => return Err(leads::missing()),
     };
@@ -183,6 +187,7 @@ async fn replay_all(console: &Console, mut query: Query) -> (u64, Result<bool, S
         while let Some(one) = done.next().await {
             match one {
                 Ok(Replayed::Queued | Replayed::Merged { .. }) => replayed += 1,
+                Ok(Replayed::Test | Replayed::Quarantined) => replayed += 1,
                 Ok(Replayed::Refused(_) | Replayed::Missing) => {} // it changed meanwhile
                 Err(error) => {
                     failed = Some(error);

@@ -416,6 +416,7 @@ async fn admit(
             }
             Verdict::Quarantined => "quarantined",
             Verdict::Test => "test",
+            Verdict::Deleted => "deleted",
             Verdict::Spooled => "spooled",
         };
         intake.metrics.submission(&source.id, word);

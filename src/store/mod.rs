@@ -28,8 +28,8 @@ pub use self::ledger::{Ledger, SourceLedger};
 pub use self::pace::{HourRule, PLACE_AHEAD_MAX, PaceRule, Paced, SharedGate};
 pub use self::query::{Cursor, Match, Page, Query};
 pub use self::work::{
-    JOINED_MAX, Joined, LOOK_AFTER, Lease, Leased, Outcome, Replayed, Settled, Task, Unsure,
-    Wanted, Work,
+    JOINED_MAX, Joined, LOOK_AFTER, Lease, Leased, Notice, Notices, Outcome, Replayed, Settled,
+    Task, Unsure, Wanted, Work,
 };
 use crate::lead::{
     DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId, Timestamp,
@@ -114,6 +114,16 @@ pub enum Content {
         /// The lead.
         lead: Lead,
     },
+    /// A platform's word that there is a lead, which is to be fetched: `pending`, given out by
+    /// [`Store::lease_notices`] and by no other lease until it is [filled](Store::fill).
+    Notice {
+        /// What the platform said.
+        notice: RawBody,
+    },
+    /// A platform's word that the submission of the admission's external id is to be erased: that
+    /// of the same source is, if it is there, and one that comes later counts as repeated. Kept as
+    /// `erased`, without the id.
+    Deletion,
 }
 
 /// What `admit` decided about one admission. All of these are durable.
@@ -135,6 +145,8 @@ pub enum Verdict {
     Quarantined,
     /// Kept as `test`.
     Test,
+    /// Erased, or never to be taken.
+    Deleted,
     /// Durable in this process's spool; what it is is decided when the store is back.
     Spooled,
 }
@@ -222,6 +234,28 @@ pub trait Store: Send + Sync + 'static {
         event: Event,
     ) -> Result<Settled, StoreError>;
 
+    /// Leases due notices of a lane, the longest due first, at most `max` of them for `term`.
+    /// [`Store::settle`] takes [`Outcome::Retry`], [`Outcome::Postponed`] and [`Outcome::Dead`] of
+    /// them: a retry or a postponed one is due again then, and stays a notice.
+    async fn lease_notices(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        term: Duration,
+        now: Timestamp,
+    ) -> Result<Notices, StoreError>;
+
+    /// A leased notice holds this: from now on it is what an admission of that content would have
+    /// been, its person claimed from when the notice came. A fresh lead keeps its place by that as
+    /// well. Refused when the fence is old.
+    async fn fill(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        content: Content,
+        event: Event,
+    ) -> Result<Settled, StoreError>;
+
     /// Makes every pending record whose lease ended before `now` `unknown`: it may have been
     /// sent. Answers how many. What else was leased so long goes back where it stood.
     async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError>;
@@ -248,6 +282,9 @@ pub trait Store: Send + Sync + 'static {
         state: String,
     ) -> Result<SharedGate, StoreError>;
 
+    /// The body that is kept of a record: of a quarantined one, or of a notice.
+    async fn body(&self, id: SubmissionId) -> Result<Option<RawBody>, StoreError>;
+
     /// One record, whole.
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError>;
 
@@ -261,13 +298,14 @@ pub trait Store: Send + Sync + 'static {
     async fn depth(&self, lane: &DestinationId) -> Result<Depth, StoreError>;
 
     /// Puts a dead, unknown or quarantined record back into its lane, as `later`, and claims its
-    /// identities anew (or adds it to the lead that its person has meanwhile); with `corrected`, that lead and those identities replace the record's own
-    /// (a quarantined record needs them).
+    /// identities anew (or adds it to the lead that its person has meanwhile). `content` replaces
+    /// what the record holds; a quarantined record needs it, and [`Content::Quarantined`] and
+    /// [`Content::Deletion`] are refused. A dead notice is fetched again.
     async fn replay(
         &self,
         id: SubmissionId,
         now: Timestamp,
-        corrected: Option<(Lead, Vec<Identity>)>,
+        content: Option<Content>,
     ) -> Result<Replayed, StoreError>;
 
     /// Erases a person: every record that carries one of the identities becomes `erased` (its

@@ -24,12 +24,12 @@ use super::payload::Vault;
 use super::redis::Redis;
 use super::sqlite::Sqlite;
 use super::{
-    Admission, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page,
-    Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError, Verdict,
-    Wanted,
+    Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, PaceRule,
+    Paced, Page, Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError,
+    Verdict, Wanted,
 };
 use crate::fail_point::{self, FailPoint};
-use crate::lead::{DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
+use crate::lead::{DestinationId, Event, Identity, RawBody, Record, SubmissionId, Timestamp};
 
 /// The spool takes no more than this: some two million leads, a day of CareSoft's limit twice over.
 const BYTES_MAX: u64 = 1 << 30;
@@ -254,6 +254,26 @@ impl Store for Spooled {
         self.shared.redis.settle(lease, now, outcome, event).await
     }
 
+    async fn lease_notices(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        term: Duration,
+        now: Timestamp,
+    ) -> Result<Notices, StoreError> {
+        self.shared.redis.lease_notices(lane, max, term, now).await
+    }
+
+    async fn fill(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        content: Content,
+        event: Event,
+    ) -> Result<Settled, StoreError> {
+        self.shared.redis.fill(lease, now, content, event).await
+    }
+
     async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
         self.shared.redis.expire_leases(now).await
     }
@@ -280,6 +300,10 @@ impl Store for Spooled {
         self.shared.redis.move_gate(lane, from, state).await
     }
 
+    async fn body(&self, id: SubmissionId) -> Result<Option<RawBody>, StoreError> {
+        self.shared.redis.body(id).await
+    }
+
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
         self.shared.redis.find(id).await
     }
@@ -300,9 +324,9 @@ impl Store for Spooled {
         &self,
         id: SubmissionId,
         now: Timestamp,
-        corrected: Option<(Lead, Vec<Identity>)>,
+        content: Option<Content>,
     ) -> Result<Replayed, StoreError> {
-        self.shared.redis.replay(id, now, corrected).await
+        self.shared.redis.replay(id, now, content).await
     }
 
     /// Not while submissions wait in the file: one of them may be of the same person, and would be

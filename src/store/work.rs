@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::lead::{DestinationId, Lead, SourceId, State, SubmissionId, Timestamp, Upstream};
+use crate::lead::{
+    DestinationId, Lead, RawBody, SourceId, State, SubmissionId, Timestamp, Upstream,
+};
 
 /// Whoever was sent and not answered is looked for after so long: CareSoft may still be at it, and
 /// its list shows a new lead some seconds late.
@@ -120,6 +122,30 @@ pub struct Leased {
     pub next_due: Option<Timestamp>,
 }
 
+/// A leased notice: the lead that it speaks of is to be fetched.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// The right to work on it.
+    pub lease: Lease,
+    /// Where it came from.
+    pub source: SourceId,
+    /// When it was accepted.
+    pub received_at: Timestamp,
+    /// How many attempts have been spent on it; postponing spends none.
+    pub attempts: u32,
+    /// What the platform said.
+    pub body: RawBody,
+}
+
+/// What `lease_notices` found.
+#[derive(Debug, Clone, Default)]
+pub struct Notices {
+    /// At most as many as were asked for, the longest due first.
+    pub notices: Vec<Notice>,
+    /// When the next notice of the lane is due, where there are fewer than were asked for.
+    pub next_due: Option<Timestamp>,
+}
+
 /// How work on a leased record ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -180,6 +206,11 @@ impl Outcome {
         }
     }
 
+    /// Whether fetching what a notice speaks of can end so.
+    pub const fn ends_notice(&self) -> bool {
+        matches!(self, Self::Retry { .. } | Self::Postponed { .. } | Self::Dead { .. })
+    }
+
     /// Whether work on a record in `state` can end so.
     pub const fn ends(&self, state: State) -> bool {
         match self {
@@ -216,6 +247,10 @@ pub enum Replayed {
         /// The submission that carries the lead.
         into: SubmissionId,
     },
+    /// It has turned out to be a test.
+    Test,
+    /// No lead can be made of it after all. Of a notice that is filled, never of a replay.
+    Quarantined,
     /// Only dead and quarantined records (and unknown ones, by a person who has looked) can be.
     Refused(State),
     /// No such record.

@@ -9,11 +9,11 @@ use tokio::time::Instant;
 use super::*;
 use crate::caresoft::Client;
 use crate::config;
-use crate::lead::{Event, Identity, Lead, Record, State, SubmissionId, Upstream};
+use crate::lead::{Event, Identity, Lead, RawBody, Record, State, SubmissionId, Upstream};
 use crate::store::sqlite::Sqlite;
 use crate::store::{
-    Admission, Content, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced,
-    Page, Query, Replayed, Retention, Settled, SharedGate, Verdict, Work,
+    Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, PaceRule,
+    Paced, Page, Query, Replayed, Retention, Settled, SharedGate, Verdict, Work,
 };
 
 const LEASED_AT: Timestamp = Timestamp::from_millis(1_795_425_302_000);
@@ -53,8 +53,32 @@ impl Store for AwayUntil {
         self.1.lease(lane, wanted, now).await
     }
 
+    async fn body(&self, id: SubmissionId) -> Result<Option<RawBody>, StoreError> {
+        self.1.body(id).await
+    }
+
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
         self.1.find(id).await
+    }
+
+    async fn lease_notices(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        term: Duration,
+        now: Timestamp,
+    ) -> Result<Notices, StoreError> {
+        self.1.lease_notices(lane, max, term, now).await
+    }
+
+    async fn fill(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        content: Content,
+        event: Event,
+    ) -> Result<Settled, StoreError> {
+        self.1.fill(lease, now, content, event).await
     }
 
     async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
@@ -99,9 +123,9 @@ impl Store for AwayUntil {
         &self,
         id: SubmissionId,
         now: Timestamp,
-        corrected: Option<(Lead, Vec<Identity>)>,
+        content: Option<Content>,
     ) -> Result<Replayed, StoreError> {
-        self.1.replay(id, now, corrected).await
+        self.1.replay(id, now, content).await
     }
 
     async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError> {

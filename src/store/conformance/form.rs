@@ -20,6 +20,14 @@ pub(crate) fn email(name: &str) -> Identity {
     Identity::Email(format!("{name}@example.vn"))
 }
 
+/// A body that is kept.
+pub(crate) fn body(text: &str) -> RawBody {
+    RawBody { content_type: "text/plain".into(), bytes: text.into() }
+}
+
+/// What a notice's platform said.
+pub(crate) const NOTICE: &str = "there is a lead";
+
 /// A form being filled in: `form().phone(12).says("hello").at(at(5)).send(store)`.
 #[derive(Clone)]
 pub(crate) struct Form {
@@ -34,6 +42,8 @@ enum What {
     Lead,
     Test,
     Quarantined,
+    Notice,
+    Deletion,
 }
 
 /// A form without anybody in it yet.
@@ -123,14 +133,26 @@ impl Form {
         self
     }
 
+    /// What a platform says of a lead that is to be fetched, instead.
+    pub(crate) fn notice(mut self) -> Self {
+        self.as_what = What::Notice;
+        self
+    }
+
+    /// What a platform says of a lead that is to be erased, instead.
+    pub(crate) fn deletion(mut self) -> Self {
+        self.as_what = What::Deletion;
+        self
+    }
+
     /// The lead that the form makes.
     pub(crate) fn lead(&self) -> Lead {
         self.lead.clone()
     }
 
-    /// The lead and the identities, as a replay is corrected with.
-    pub(crate) fn correction(self) -> (Lead, Vec<Identity>) {
-        (self.lead, self.identities)
+    /// What a replay is corrected with.
+    pub(crate) fn correction(self) -> Content {
+        Content::Lead { lead: self.lead, identities: self.identities }
     }
 
     /// The same form posted again: another submission.
@@ -143,8 +165,10 @@ impl Form {
             What::Quarantined => Content::Quarantined {
                 reason: "no phone and no e-mail".into(),
                 lead: Some(self.lead.clone()),
-                raw: RawBody { content_type: "text/plain".into(), bytes: b"ho_ten=Th".to_vec() },
+                raw: body("ho_ten=Th"),
             },
+            What::Notice => Content::Notice { notice: body(NOTICE) },
+            What::Deletion => Content::Deletion,
         };
         Admission { id: SubmissionId::generate(), content, ..self.admission.clone() }
     }

@@ -14,6 +14,7 @@ pub(crate) mod chance;
 pub(crate) mod chores;
 pub(crate) mod lanes;
 pub(crate) mod looking;
+pub(crate) mod notices;
 pub(crate) mod queue;
 
 use std::any::Any;
@@ -21,7 +22,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::form::{Form, at, email, form, phone};
+pub(crate) use self::form::{Form, NOTICE, at, body, email, form, phone};
 use super::{Options, Outcome, Query, Retention, Settled, Store, Task, Wanted, Work};
 use crate::lead::{DestinationId, Event, Record, State, SubmissionId, Timestamp, Upstream};
 
@@ -109,6 +110,13 @@ macro_rules! conformance {
                 forgetting_frees_whoever_was_linked,
                 forgetting_frees_what_the_erased_brought, sweeping_keeps_what_is_wanted,
                 sweeping_leaves_claims_alone, a_closed_store_says_so;
+            notices: a_notice_is_pending_and_leased_by_itself, a_filled_notice_is_a_fresh_lead,
+                a_filled_notice_joins_the_lead_of_its_person, a_notice_may_be_a_test_or_unusable,
+                a_fetch_is_tried_again_and_postponed, a_notice_has_no_other_end,
+                an_expired_fetch_goes_back, an_old_fence_fills_nothing,
+                a_dead_notice_is_replayed_and_fetched, what_is_quarantined_is_read_anew,
+                a_body_is_kept_until_it_is_not_needed, a_deletion_erases_what_it_is_of,
+                a_deletion_comes_first_and_its_lead_is_repeated;
             looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
                 pages_leave_nobody_out,
                 a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;

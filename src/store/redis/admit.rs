@@ -8,7 +8,7 @@ use redis::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use super::record::{self, Hash};
-use super::script::ADMIT;
+use super::script::{ADMIT, DELETE};
 use super::{Inner, millis};
 use crate::lead::{DestinationId, Identity, SourceId, SubmissionId, Timestamp};
 use crate::store::identity::named;
@@ -37,8 +37,15 @@ pub(super) struct Entry {
     idempotency: Option<Idempotency>,
     external: Option<Hash>,
     payload_bytes: usize,
+    deletion: Option<Deletion>,
     /// What of its record is known before the script decides the rest.
     fields: Fields,
+}
+
+/// What is to be erased: the external id, and the delivery that it would be known by.
+struct Deletion {
+    external: Hash,
+    delivery: Hash,
 }
 
 /// Fields of a MessagePack map, end to end.
@@ -108,6 +115,8 @@ pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
     let key = vault.key();
     let hashed =
         |identities: &[Identity]| Hash::end_to_end(key.identities(destination, identities));
+    let mut external_id = external_id.as_deref();
+    let mut deletion = None;
     let (kind, identities, lead, raw, reason) = match content {
         Content::Lead { lead, identities } => ("L", hashed(identities), Some(lead), Vec::new(), ""),
         Content::Test { lead } => ("T", hashed(&named(lead)), Some(lead), Vec::new(), ""),
@@ -116,10 +125,19 @@ pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
             let raw = vault.close_body(raw);
             ("Q", hashed(&identities), lead.as_ref(), raw, reason.as_str())
         }
+        Content::Notice { notice } => ("N", Vec::new(), None, vault.close_body(notice), ""),
+        Content::Deletion => {
+            // Nothing of whoever is to be erased is kept.
+            let id = external_id.take().unwrap_or_default();
+            let (external, delivery) = (key.external_id(id), key.delivery(source, id));
+            deletion =
+                Some(Deletion { external: Hash::cut(external), delivery: Hash::cut(delivery) });
+            ("D", Vec::new(), None, Vec::new(), "")
+        }
     };
-    let external = external_id.as_deref().map(|id| Hash::cut(key.external_id(id)));
+    let external = external_id.map(|id| Hash::cut(key.external_id(id)));
     let digest = lead.map(|lead| Hash::cut(key.content(lead)));
-    let payload = match (external_id.as_deref(), lead) {
+    let payload = match (external_id, lead) {
         (None, None) => Vec::new(), // nothing to keep
         (external_id, lead) => vault.close_parts(external_id, lead),
     };
@@ -142,7 +160,9 @@ pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
         delivery: idempotency.as_ref().map(|known| Hash::cut(key.delivery(source, &known.key))),
         idempotency: idempotency.clone(),
         external,
-        payload_bytes: payload.len(),
+        // Of a notice, what its platform said waits as well.
+        payload_bytes: payload.len() + raw.len(),
+        deletion,
         fields,
     }
 }
@@ -213,7 +233,11 @@ async fn admit(
         .arg(millis(inner.options.dedup_window))
         .arg(inner.pending_bytes_max())
         .arg(inner.comments());
+    let mut deletions = Vec::new();
     for entry in entries {
+        if let Some(deletion) = entry.deletion {
+            deletions.push((entry.id, entry.source.clone(), entry.received_at, deletion));
+        }
         call.push(entry.id.as_bytes());
         call.push(entry.kind);
         call.push(entry.source.as_str());
@@ -244,7 +268,33 @@ async fn admit(
     if has_work {
         inner.wake();
     }
+    for (id, source, received_at, deletion) in deletions {
+        delete(inner, lane, id, &source, received_at, &deletion).await?;
+    }
     Ok(verdicts)
+}
+
+/// Erases what a deletion is of. Done also when the deletion itself was known: whoever heard of it
+/// before may have died in between.
+async fn delete(
+    inner: &Inner,
+    lane: &DestinationId,
+    id: SubmissionId,
+    source: &SourceId,
+    received_at: Timestamp,
+    deletion: &Deletion,
+) -> Result<(), StoreError> {
+    let call = DELETE
+        .call(lane)
+        .arg(inner.me.as_str())
+        .arg(received_at.as_millis())
+        .arg(source.as_str())
+        .arg(deletion.external.as_bytes())
+        .arg(deletion.delivery.as_bytes())
+        .arg(id.as_bytes())
+        .arg(millis(inner.options.idempotency_window));
+    call.send(&inner.link).await?;
+    Ok(())
 }
 
 fn verdict(value: Value) -> Result<Verdict, StoreError> {
@@ -258,6 +308,7 @@ fn verdict(value: Value) -> Result<Verdict, StoreError> {
         b'R' => Verdict::Repeated { id: id()? },
         b'Q' => Verdict::Quarantined,
         b'T' => Verdict::Test,
+        b'D' => Verdict::Deleted,
         _ => return Err(unreadable()),
     })
 }

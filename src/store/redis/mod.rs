@@ -13,6 +13,7 @@ mod link;
 mod looking;
 mod queue;
 mod record;
+mod replay;
 mod script;
 mod server;
 #[cfg(test)]
@@ -36,11 +37,14 @@ use self::link::Link;
 use self::server::{Durability, Unfit};
 use super::payload::Vault;
 use super::{
-    Admission, Depth, Health, Lease, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page,
-    Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict, Wanted,
+    Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, PaceRule,
+    Paced, Page, Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict,
+    Wanted,
 };
 use crate::config::RedisUrl;
-use crate::lead::{Clock, DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
+use crate::lead::{
+    Clock, DestinationId, Event, Identity, RawBody, Record, SubmissionId, Timestamp,
+};
 
 /// What is of no destination: the identity key, and the names of all destinations.
 const META: &str = "leadgate";
@@ -299,6 +303,26 @@ impl Store for Redis {
         queue::settle(&self.inner, lease, now, &outcome, &event).await
     }
 
+    async fn lease_notices(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        term: Duration,
+        now: Timestamp,
+    ) -> Result<Notices, StoreError> {
+        replay::lease_notices(&self.inner, lane, max, term, now).await
+    }
+
+    async fn fill(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        content: Content,
+        event: Event,
+    ) -> Result<Settled, StoreError> {
+        replay::fill(&self.inner, lease, now, &content, &event).await
+    }
+
     async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
         queue::expire_leases(&self.inner, now).await
     }
@@ -325,6 +349,10 @@ impl Store for Redis {
         lanes::move_gate(&self.inner, lane, from, state).await
     }
 
+    async fn body(&self, id: SubmissionId) -> Result<Option<RawBody>, StoreError> {
+        replay::body(&self.inner, id).await
+    }
+
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
         looking::find(&self.inner, id).await
     }
@@ -345,9 +373,9 @@ impl Store for Redis {
         &self,
         id: SubmissionId,
         now: Timestamp,
-        corrected: Option<(Lead, Vec<Identity>)>,
+        content: Option<Content>,
     ) -> Result<Replayed, StoreError> {
-        queue::replay(&self.inner, id, now, corrected).await
+        replay::replay(&self.inner, id, now, content).await
     }
 
     async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError> {

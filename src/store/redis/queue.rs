@@ -1,5 +1,4 @@
-//! The queue of a lane, and what comes after the end: leases and how they end, replays, erasure,
-//! retention.
+//! The queue of a lane, and what comes after the end: leases and how they end, erasure, retention.
 
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -7,15 +6,15 @@ use std::time::Duration;
 use redis::Value;
 
 use super::looking::hashes_at;
-use super::record::{self, Hash, Parts, state, unreadable};
-use super::script::{EXPIRE, FORGET, LEASE, RECHECK, REPLAY, SETTLE, SHOW, SWEEP};
+use super::record::{self, Parts, unreadable};
+use super::script::{EXPIRE, FORGET, LEASE, RECHECK, SETTLE, SWEEP};
 use super::{Inner, millis};
-use crate::lead::{DestinationId, Event, Identity, Lead, State, SubmissionId, Timestamp, Upstream};
+use crate::lead::{DestinationId, Event, Identity, Lead, State, Timestamp, Upstream};
 use crate::store::code::{code, of_code};
-use crate::store::payload::{Payload, Vault};
+use crate::store::payload::Vault;
 use crate::store::{
-    Joined, LOOK_AFTER, Lease, Leased, Outcome, Replayed, Retention, Settled, StoreError, Task,
-    Unsure, Wanted, Work,
+    Joined, LOOK_AFTER, Lease, Leased, Outcome, Retention, Settled, StoreError, Task, Unsure,
+    Wanted, Work,
 };
 
 /// The most that one call leases, sweeps or expires: some milliseconds of Redis's time.
@@ -289,58 +288,6 @@ pub(super) async fn expire_leases(inner: &Inner, now: Timestamp) -> Result<u64, 
         }
     }
     Ok(expired)
-}
-
-/// See [`crate::store::Store::replay`].
-pub(super) async fn replay(
-    inner: &Inner,
-    id: SubmissionId,
-    now: Timestamp,
-    corrected: Option<(Lead, Vec<Identity>)>,
-) -> Result<Replayed, StoreError> {
-    let vault = inner.vault().await?;
-    for lane in inner.everywhere().await? {
-        let found = SHOW.call(&lane).arg(id.as_bytes()).send(&inner.link).await?;
-        if found == Value::Nil {
-            continue;
-        }
-        let mut call = REPLAY
-            .call(&lane)
-            .arg(inner.me.as_str())
-            .arg(millis(inner.options.dedup_window))
-            .arg(id.as_bytes())
-            .arg(now.as_millis())
-            .arg(inner.comments());
-        if let Some((lead, identities)) = &corrected {
-            let external_id = record::read(&vault, &lane, found)?.record.external_id;
-            let key = vault.key();
-            let digest = Hash::cut(key.content(lead));
-            let identities = Hash::end_to_end(key.identities(&lane, identities));
-            let payload = Payload { external_id, lead: Some(lead.clone()) };
-            call = call.arg("1").arg(vault.close(&payload)).arg(digest.as_bytes()).arg(identities);
-        }
-        return replayed(inner, call.send(&inner.link).await?);
-    }
-    Ok(Replayed::Missing)
-}
-
-fn replayed(inner: &Inner, answer: Value) -> Result<Replayed, StoreError> {
-    let bytes = match answer {
-        Value::Nil => return Ok(Replayed::Missing),
-        Value::BulkString(bytes) => bytes,
-        _ => return Err(unreadable("a replay")),
-    };
-    Ok(match bytes.split_first() {
-        Some((b'Q', _)) => {
-            inner.wake();
-            Replayed::Queued
-        }
-        Some((b'M', into)) => {
-            Replayed::Merged { into: record::id(into).ok_or_else(|| unreadable("a replay"))? }
-        }
-        Some((digit, _)) => Replayed::Refused(state(i64::from(*digit) - i64::from(b'0'))?),
-        None => return Err(unreadable("a replay")),
-    })
 }
 
 /// See [`crate::store::Store::forget`].

@@ -98,7 +98,10 @@ scripts! {
     EXPIRE = "expire.lua";
     RECHECK = "chores.lua", "recheck.lua";
     REPLAY = "chores.lua", "person.lua", "replay.lua";
-    FORGET = "chores.lua", "person.lua", "forget.lua";
+    FORGET = "chores.lua", "person.lua", "erase.lua", "forget.lua";
+    DELETE = "chores.lua", "person.lua", "erase.lua", "delete.lua";
+    NOTICES = "notices.lua";
+    BODY = "body.lua";
     SWEEP = "chores.lua", "person.lua", "sweep.lua";
     SHOW = "records.lua", "show.lua";
     PAGE = "records.lua", "page.lua";

@@ -12,8 +12,8 @@ use crate::store::{Admission, Content, Idempotency};
 /// An admission as it is stored: the length of its head, the head, its raw body.
 pub(super) fn write(vault: &Vault, admission: &Admission) -> Vec<u8> {
     let raw = match &admission.content {
-        Content::Quarantined { raw, .. } => raw.bytes.as_slice(),
-        _ => &[],
+        Content::Quarantined { raw, .. } | Content::Notice { notice: raw } => raw.bytes.as_slice(),
+        Content::Lead { .. } | Content::Test { .. } | Content::Deletion => &[],
     };
     let head = serde_json::to_vec(&Head::of(admission)).expect("texts in lists and maps");
     let length = u32::try_from(head.len()).unwrap_or(u32::MAX).to_be_bytes();
@@ -48,6 +48,8 @@ enum HeadContent {
     Lead { lead: Lead, phones: Vec<String>, emails: Vec<String> },
     Quarantined { reason: String, lead: Option<Lead>, content_type: String },
     Test { lead: Lead },
+    Notice { content_type: String },
+    Deletion,
 }
 
 impl Head {
@@ -69,6 +71,10 @@ impl Head {
                 content_type: raw.content_type.clone(),
             },
             Content::Test { lead } => HeadContent::Test { lead: lead.clone() },
+            Content::Notice { notice } => {
+                HeadContent::Notice { content_type: notice.content_type.clone() }
+            }
+            Content::Deletion => HeadContent::Deletion,
         };
         Self {
             id: admission.id,
@@ -83,6 +89,7 @@ impl Head {
     }
 
     fn admission(self, raw: &[u8]) -> Admission {
+        let body = |content_type| RawBody { content_type, bytes: raw.to_vec() };
         let content = match self.content {
             // Phones come before e-mails, as they did.
             HeadContent::Lead { lead, phones, emails } => {
@@ -93,12 +100,12 @@ impl Head {
                     identities: phones.map(Identity::Phone).chain(emails).collect(),
                 }
             }
-            HeadContent::Quarantined { reason, lead, content_type } => Content::Quarantined {
-                reason,
-                lead,
-                raw: RawBody { content_type, bytes: raw.to_vec() },
-            },
+            HeadContent::Quarantined { reason, lead, content_type } => {
+                Content::Quarantined { reason, lead, raw: body(content_type) }
+            }
             HeadContent::Test { lead } => Content::Test { lead },
+            HeadContent::Notice { content_type } => Content::Notice { notice: body(content_type) },
+            HeadContent::Deletion => Content::Deletion,
         };
         Admission {
             id: self.id,

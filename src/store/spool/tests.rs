@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::config::RedisUrl;
 use crate::lead::State;
+use crate::store::Notice;
 use crate::store::conformance::{self, Form, at, form, options, options_with_secret};
 use crate::store::redis::tests::servers::Redis as Server;
 
@@ -33,12 +34,15 @@ async fn what_is_spooled_is_admitted_as_it_was_and_in_order() {
     server.kill();
     let store = open(&server, &folder, BYTES_MAX).await;
     let first = form().phone(11).email("thu").says("trước").delivery("evt-1").external_id("f-1");
-    let forms: [Form; 5] = [
+    let forms: [Form; 8] = [
         first.clone(),
         form().phone(11).says("sau").at(at(1)),
         form().phone(12).quarantined().at(at(2)),
         form().phone(13).test().at(at(3)),
         first.at(at(4)), // the same delivery
+        form().notice().external_id("n-1").at(at(5)),
+        form().notice().external_id("n-2").at(at(6)),
+        form().deletion().external_id("n-2").at(at(7)),
     ];
     let mut ids = Vec::new();
     for form in &forms {
@@ -46,7 +50,7 @@ async fn what_is_spooled_is_admitted_as_it_was_and_in_order() {
         assert_eq!(verdict, Verdict::Spooled);
         ids.push(id);
     }
-    assert_eq!(store.spool(), Some(SpoolState { active: true, depth: 5 }));
+    assert_eq!(store.spool(), Some(SpoolState { active: true, depth: 8 }));
     let forgetting = store.forget(vec![conformance::phone(11)], at(5)).await;
     assert!(matches!(forgetting, Err(StoreError::Unavailable(_))), "not while they wait");
 
@@ -61,8 +65,13 @@ async fn what_is_spooled_is_admitted_as_it_was_and_in_order() {
     assert_eq!(conformance::state(&store, ids[2]).await, State::Quarantined);
     assert_eq!(conformance::state(&store, ids[3]).await, State::Test);
     assert_eq!(store.find(ids[4]).await.unwrap(), None, "it had come before");
+    let notices = store.lease_notices(&conformance::lane(), 5, PATIENCE, at(8)).await.unwrap();
+    let [notice] = <[Notice; 1]>::try_from(notices.notices).expect("the other one is deleted");
+    assert_eq!(notice.lease.id, ids[5]);
+    assert!(notice.body == conformance::body(conformance::NOTICE));
+    assert_eq!(conformance::state(&store, ids[6]).await, State::Erased);
     let ledger = store.ledger().await.unwrap();
-    assert_eq!((ledger.accepted(), ledger.residue()), (4, 0));
+    assert_eq!((ledger.accepted(), ledger.residue()), (7, 0));
     form().phone(14).accepted(&store).await; // by Redis again
 }
 

@@ -1,10 +1,10 @@
 //! Accepting submissions: duplicates are decided, written and queued in one step, one row each.
 
-use super::chores;
 use super::claims::Claim;
 use super::columns::Hashes;
 use super::fault::Fault;
 use super::transaction::Transaction;
+use super::{chores, erase, notices};
 use crate::lead::{DestinationId, SourceId, State, SubmissionId, Timestamp};
 use crate::store::identity::{IdentityHash, named};
 use crate::store::payload::{Payload, Vault};
@@ -28,14 +28,26 @@ pub(super) struct Entry {
 /// What is to become of an entry.
 enum Fate {
     Lead,
-    Quarantined { reason: String, raw: Vec<u8> },
+    Quarantined {
+        reason: String,
+        raw: Vec<u8>,
+    },
     Test,
+    Notice {
+        notice: Vec<u8>,
+    },
+    /// Of the submission of that external id, if it is there; otherwise known by that delivery.
+    Deletion {
+        external: IdentityHash,
+        delivery: IdentityHash,
+    },
 }
 
 /// Does the hashing and the sealing.
 pub(super) fn prepare(vault: &Vault, admission: Admission) -> Entry {
-    let Admission { id, source, destination, received_at, external_id, idempotency, content } =
+    let Admission { id, source, destination, received_at, mut external_id, idempotency, content } =
         admission;
+    let key = vault.key();
     let (lead, identities, fate) = match content {
         Content::Lead { lead, identities } => (Some(lead), identities, Fate::Lead),
         Content::Quarantined { reason, lead, raw } => {
@@ -46,8 +58,16 @@ pub(super) fn prepare(vault: &Vault, admission: Admission) -> Entry {
             let named = named(&lead);
             (Some(lead), named, Fate::Test)
         }
+        Content::Notice { notice } => {
+            (None, Vec::new(), Fate::Notice { notice: vault.close_body(&notice) })
+        }
+        Content::Deletion => {
+            // Nothing of whoever is to be erased is kept.
+            let id = external_id.take().unwrap_or_default();
+            let external = key.external_id(&id);
+            (None, Vec::new(), Fate::Deletion { external, delivery: key.delivery(&source, &id) })
+        }
     };
-    let key = vault.key();
     let payload = Payload { external_id, lead };
     Entry {
         delivery: idempotency.as_ref().map(|known| key.delivery(&source, &known.key)),
@@ -94,6 +114,23 @@ fn admit_one(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<Verdict
         Fate::Test => {
             Row::settled(State::Test, entry).insert(transaction, entry)?;
             Verdict::Test
+        }
+        Fate::Notice { notice } => {
+            let (raw, due) = (Some(notice.as_slice()), Some(entry.received_at));
+            let row = Row { class: notices::CLASS, raw, due, ..Row::pending() };
+            row.insert(transaction, entry)?;
+            Verdict::Accepted
+        }
+        Fate::Deletion { external, delivery } => {
+            let now = entry.received_at;
+            erase::of_external_id(transaction, &entry.source, external, now)?;
+            Row::settled(State::Erased, entry).insert(transaction, entry)?;
+            if transaction.memory.claims.held(transaction.db, *delivery, now)?.is_none() {
+                let until = now.plus(transaction.settings.idempotency_window);
+                let claim = Claim { lead: entry.id, until };
+                transaction.memory.claims.give(transaction.db, *delivery, claim)?;
+            }
+            Verdict::Deleted
         }
     };
     Ok(verdict)
@@ -147,7 +184,8 @@ struct Row<'a> {
     claimed: u8,
     claimed_until: Option<Timestamp>,
     duplicate_of: Option<SubmissionId>,
-    /// When what it says is to be added to its person's lead.
+    class: u8,
+    /// When what it says is to be added to its person's lead, or a notice's lead fetched.
     due: Option<Timestamp>,
     reason: Option<&'a str>,
     raw: Option<&'a [u8]>,
@@ -161,6 +199,7 @@ impl Row<'_> {
             claimed: 0,
             claimed_until: None,
             duplicate_of: None,
+            class: 0,
             due: None,
             reason: None,
             raw: None,
@@ -197,6 +236,7 @@ impl Row<'_> {
             entry.payload,
             self.raw,
             self.due,
+            self.class,
         ])?;
         memory.claims.carry(&entry.identities.0, memory.newest);
         if let Some((hash, until)) = entry.delivery.zip(delivery_until) {
@@ -212,6 +252,6 @@ impl Row<'_> {
 const INSERT: &str = "\
     INSERT INTO records (seq, id, state, began, source, destination, received_at, place,
                          settled_at, identities, claimed, claimed_until, delivery, delivery_until,
-                         duplicate_of, external, content, reason, payload, raw, due)
+                         duplicate_of, external, content, reason, payload, raw, due, later)
     VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-            ?18, ?19)";
+            ?18, ?19, ?20)";

@@ -10,7 +10,7 @@ use super::history;
 use super::person::{self, Member};
 use super::runs::{self, CARRIERS, CARRIERS_VALUES};
 use super::transaction::Transaction;
-use crate::lead::{DestinationId, Event, Identity, State, Timestamp};
+use crate::lead::{DestinationId, Event, Identity, SourceId, State, Timestamp};
 use crate::store::Retention;
 use crate::store::identity::{IdentityHash, IdentityKey};
 
@@ -59,6 +59,26 @@ pub(super) fn forget(
         transaction.memory.claims.end(db, hash)?;
     }
     Ok(erased)
+}
+
+/// Erases what a source has sent under a platform's own id.
+pub(super) fn of_external_id(
+    transaction: &mut Transaction<'_>,
+    source: &SourceId,
+    external: &IdentityHash,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let mut select = transaction
+        .db
+        .prepare_cached("SELECT seq FROM records WHERE external = ?1 AND source = ?2")?;
+    let found: Vec<i64> =
+        select.query_map((external, source), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for seq in found {
+        if let Some(member) = Member::by_seq(transaction.db, seq)? {
+            erase(transaction, &member, now)?;
+        }
+    }
+    Ok(())
 }
 
 /// What stays is what the ledger and CareSoft's own erasure need: ids, times and states.

@@ -1,13 +1,13 @@
 //! Looking at records: one, a page of them, or how many wait.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 
 use super::erase::hashes_everywhere;
 use super::fault::Fault;
 use super::record::{self, COLUMNS, Detail};
 use super::runs::{CARRIERS, CARRIERS_VALUES};
-use crate::lead::{DestinationId, Record, State, SubmissionId, Timestamp};
+use crate::lead::{DestinationId, RawBody, Record, State, SubmissionId, Timestamp};
 use crate::store::code::code;
 use crate::store::identity::IdentityKey;
 use crate::store::payload::Vault;
@@ -22,6 +22,17 @@ pub(super) fn find(
     let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM records WHERE id = ?1"))?;
     let mut rows = select.query([id])?;
     rows.next()?.map(|row| record::read(row, vault, Detail::Whole)).transpose()
+}
+
+/// See [`crate::store::Store::body`].
+pub(super) fn body(
+    db: &Connection,
+    vault: &Vault,
+    id: SubmissionId,
+) -> Result<Option<RawBody>, Fault> {
+    let mut select = db.prepare_cached("SELECT raw FROM records WHERE id = ?1")?;
+    let raw = select.query_row([id], |row| row.get(0)).optional()?;
+    record::body(vault, raw.flatten())
 }
 
 /// See [`crate::store::Store::list`].

@@ -17,6 +17,7 @@ mod history;
 mod lanes;
 mod ledger;
 mod list;
+mod notices;
 mod open;
 mod person;
 mod queue;
@@ -35,6 +36,7 @@ use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -47,11 +49,11 @@ use self::reader::Read;
 use self::transaction::{Memory, Settings, Transaction};
 use self::writer::{Call, Writer};
 use super::{
-    Admission, Depth, Health, Leased, Ledger, Options, Outcome, PaceRule, Paced, Page, Query,
-    Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict, Wanted,
+    Admission, Content, Depth, Health, Leased, Ledger, Notices, Options, Outcome, PaceRule, Paced,
+    Page, Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict, Wanted,
 };
 use crate::fail_point;
-use crate::lead::{DestinationId, Event, Identity, Lead, Record, SubmissionId, Timestamp};
+use crate::lead::{DestinationId, Event, Identity, RawBody, Record, SubmissionId, Timestamp};
 use crate::store::Lease;
 
 /// What is tuned by measurement, and smaller in tests.
@@ -243,6 +245,29 @@ impl Store for Sqlite {
             .await
     }
 
+    async fn lease_notices(
+        &self,
+        lane: &DestinationId,
+        max: usize,
+        term: Duration,
+        now: Timestamp,
+    ) -> Result<Notices, StoreError> {
+        let (lane, deadline) = (lane.clone(), now.plus(term));
+        self.write(move |transaction| notices::lease(transaction, &lane, max, deadline, now)).await
+    }
+
+    async fn fill(
+        &self,
+        lease: &Lease,
+        now: Timestamp,
+        content: Content,
+        event: Event,
+    ) -> Result<Settled, StoreError> {
+        let lease = lease.clone();
+        self.write(move |transaction| replay::fill(transaction, &lease, now, &content, &event))
+            .await
+    }
+
     async fn expire_leases(&self, now: Timestamp) -> Result<u64, StoreError> {
         let mut expired = 0;
         loop {
@@ -278,6 +303,11 @@ impl Store for Sqlite {
         self.write(move |transaction| lanes::move_gate(transaction, &lane, from, &state)).await
     }
 
+    async fn body(&self, id: SubmissionId) -> Result<Option<RawBody>, StoreError> {
+        let settings = Arc::clone(&self.settings);
+        self.read(move |db| list::body(db, &settings.vault, id)).await
+    }
+
     async fn find(&self, id: SubmissionId) -> Result<Option<Record>, StoreError> {
         let settings = Arc::clone(&self.settings);
         self.read(move |db| list::find(db, &settings.vault, id)).await
@@ -301,10 +331,9 @@ impl Store for Sqlite {
         &self,
         id: SubmissionId,
         now: Timestamp,
-        corrected: Option<(Lead, Vec<Identity>)>,
+        content: Option<Content>,
     ) -> Result<Replayed, StoreError> {
-        self.write(move |transaction| replay::replay(transaction, id, now, corrected.as_ref()))
-            .await
+        self.write(move |transaction| replay::replay(transaction, id, now, content.as_ref())).await
     }
 
     async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError> {

@@ -20,7 +20,7 @@ const PLACES: u8 = 4;
 const UNREADABLE: &str = "the stored lead cannot be read";
 const LEAD_GONE: &str = "the lead that it joined is not there any more";
 
-/// The two classes of a lane, as they are stored.
+/// The two classes of leads to be made, as they are stored; [`notices`](super::notices) are a third.
 const FRESH: u8 = 0;
 const LATER: u8 = 1;
 
@@ -229,16 +229,23 @@ fn next_due(
     lane: &DestinationId,
     with_chores: bool,
 ) -> Result<Option<Timestamp>, Fault> {
+    let queued = earliest(db, lane, FRESH)?.into_iter().chain(earliest(db, lane, LATER)?).min();
+    let chore = if with_chores { chores::next_due(db, lane)? } else { None };
+    Ok(queued.into_iter().chain(chore).min())
+}
+
+/// When the first that waits in a class is due.
+pub(super) fn earliest(
+    db: &Connection,
+    lane: &DestinationId,
+    class: u8,
+) -> Result<Option<Timestamp>, Fault> {
     let mut select = db.prepare_cached(
         "SELECT min(due) FROM records INDEXED BY waiting
          WHERE state = 0 AND deadline IS NULL AND due IS NOT NULL
              AND destination = ?1 AND later = ?2",
     )?;
-    let mut earliest =
-        |class: u8| select.query_row((lane, class), |row| row.get::<_, Option<Timestamp>>(0));
-    let queued = earliest(FRESH)?.into_iter().chain(earliest(LATER)?).min();
-    let chore = if with_chores { chores::next_due(db, lane)? } else { None };
-    Ok(queued.into_iter().chain(chore).min())
+    Ok(select.query_row((lane, class), |row| row.get(0))?)
 }
 
 /// Where a promoted or replayed record goes.

@@ -4,7 +4,7 @@ use rusqlite::Row;
 
 use super::fault::Fault;
 use super::history;
-use crate::lead::{Phase, Record, State, Timestamp, Upstream};
+use crate::lead::{Phase, RawBody, Record, State, Timestamp, Upstream};
 use crate::store::payload::{Payload, Vault};
 
 /// What [`read`] reads, in its order.
@@ -53,6 +53,12 @@ pub(super) fn read(row: &Row<'_>, vault: &Vault, detail: Detail) -> Result<Recor
 pub(super) fn payload(vault: &Vault, column: Option<Vec<u8>>) -> Result<Payload, Fault> {
     let Some(stored) = column else { return Ok(Payload::default()) };
     vault.open(&stored).map_err(|_| Fault::Unreadable("a record's lead"))
+}
+
+/// What is in the column `raw`.
+pub(super) fn body(vault: &Vault, column: Option<Vec<u8>>) -> Result<Option<RawBody>, Fault> {
+    let opened = column.map(|stored| vault.open_body(&stored)).transpose();
+    opened.map_err(|_| Fault::Unreadable("a record's body"))
 }
 
 /// `due` is taken away when a lane finds it past, so that no clock is needed to tell.

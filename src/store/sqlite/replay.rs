@@ -1,4 +1,5 @@
-//! A record that was given up on gets another chance.
+//! A record that is there already comes to hold something else, or gets another chance: replays,
+//! and what was fetched for a notice.
 
 use rusqlite::OptionalExtension;
 
@@ -8,59 +9,143 @@ use super::fault::Fault;
 use super::person::{self, Member};
 use super::queue::{self, Class};
 use super::transaction::Transaction;
-use super::{chores, history, record};
-use crate::lead::{DestinationId, Event, Identity, Lead, State, SubmissionId, Timestamp};
-use crate::store::Replayed;
+use super::{chores, history, notices, record};
+use crate::lead::{DestinationId, Event, Identity, Lead, RawBody, State, SubmissionId, Timestamp};
+use crate::store::identity::named;
 use crate::store::payload::Payload;
+use crate::store::{Content, Lease, Replayed, Settled};
+
+/// A record that is to be changed.
+struct Held {
+    seq: i64,
+    state: State,
+    destination: DestinationId,
+    /// Whether there is a lead in it.
+    has_lead: bool,
+    /// Whether there is a body in it.
+    has_body: bool,
+}
+
+/// How it goes on with a record that holds a lead.
+struct Onward {
+    /// What is added to its history.
+    event: Event,
+    class: Class,
+    /// Its place in its class.
+    place: Timestamp,
+    /// From when on its person is claimed.
+    claimed_from: Timestamp,
+    now: Timestamp,
+}
 
 /// See [`crate::store::Store::replay`].
 pub(super) fn replay(
     transaction: &mut Transaction<'_>,
     id: SubmissionId,
     now: Timestamp,
-    corrected: Option<&(Lead, Vec<Identity>)>,
+    content: Option<&Content>,
 ) -> Result<Replayed, Fault> {
-    let mut select = transaction.db.prepare_cached(
-        "SELECT seq, state, destination, content IS NOT NULL FROM records WHERE id = ?1",
-    )?;
-    let found = select.query_row([id], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get::<_, DestinationId>(2)?, row.get(3)?))
-    });
-    let Some((seq, state, destination, has_lead)) = found.optional()? else {
-        return Ok(Replayed::Missing);
-    };
-    let replayable = matches!(state, State::Dead | State::Unknown | State::Quarantined);
-    let usable = match corrected {
-        Some((_, identities)) => !identities.is_empty(),
-        None => has_lead && state != State::Quarantined,
-    };
-    if !replayable || !usable {
-        return Ok(Replayed::Refused(state));
+    let Some(held) = held(transaction, id)? else { return Ok(Replayed::Missing) };
+    let event = Event::plain(now, "replayed");
+    let onward = |event| Onward { event, class: Class::Later, place: now, claimed_from: now, now };
+    let refused = Ok(Replayed::Refused(held.state));
+    if !matches!(held.state, State::Dead | State::Unknown | State::Quarantined) {
+        return refused;
     }
-    if let Some((lead, identities)) = corrected {
-        correct(transaction, seq, &destination, lead, identities)?;
-    }
-    let Some(member) = Member::by_seq(transaction.db, seq)? else { return Ok(Replayed::Missing) };
-    match person::other_lead(transaction, &member, member.id, now)? {
-        None => queue_again(transaction, &member, state, now),
-        Some(other) => join(transaction, &member, state, other, now),
+    match content {
+        None if held.state == State::Quarantined => refused,
+        None if held.has_lead => go_on(transaction, &held, &onward(event)),
+        None if held.has_body => {
+            notices::await_again(transaction, id, now, event)?;
+            Ok(Replayed::Queued)
+        }
+        Some(Content::Lead { lead, identities }) if !identities.is_empty() => {
+            hold_lead(transaction, &held, lead, identities)?;
+            go_on(transaction, &held, &onward(event))
+        }
+        Some(Content::Notice { notice }) => {
+            hold_body(transaction, &held, Some(notice))?;
+            notices::await_again(transaction, id, now, event)?;
+            Ok(Replayed::Queued)
+        }
+        Some(Content::Test { lead }) => {
+            hold_lead(transaction, &held, lead, &named(lead))?;
+            end(transaction, &held, State::Test, None, event, now)?;
+            Ok(Replayed::Test)
+        }
+        _ => refused,
     }
 }
 
-/// Replaces the record's lead and identities.
-fn correct(
+/// See [`crate::store::Store::fill`].
+pub(super) fn fill(
     transaction: &mut Transaction<'_>,
-    seq: i64,
-    destination: &DestinationId,
+    lease: &Lease,
+    now: Timestamp,
+    content: &Content,
+    event: &Event,
+) -> Result<Settled, Fault> {
+    let Some(received_at) = notices::held_by(transaction.db, lease)? else {
+        return Ok(Settled::Stale);
+    };
+    let Some(held) = held(transaction, lease.id)? else { return Ok(Settled::Stale) };
+    let event = event.clone();
+    match content {
+        Content::Lead { lead, identities } => {
+            hold_lead(transaction, &held, lead, identities)?;
+            hold_body(transaction, &held, None)?;
+            let (class, place) = (Class::Fresh, received_at);
+            let onward = Onward { event, class, place, claimed_from: received_at, now };
+            go_on(transaction, &held, &onward)?;
+        }
+        Content::Test { lead } => {
+            hold_lead(transaction, &held, lead, &named(lead))?;
+            hold_body(transaction, &held, None)?;
+            end(transaction, &held, State::Test, None, event, now)?;
+        }
+        Content::Quarantined { reason, lead, raw } => {
+            if let Some(lead) = lead {
+                hold_lead(transaction, &held, lead, &named(lead))?;
+            }
+            hold_body(transaction, &held, Some(raw))?;
+            end(transaction, &held, State::Quarantined, Some(reason), event, now)?;
+        }
+        Content::Notice { .. } | Content::Deletion => return Ok(Settled::Stale),
+    }
+    Ok(Settled::Done)
+}
+
+fn held(transaction: &Transaction<'_>, id: SubmissionId) -> Result<Option<Held>, Fault> {
+    let mut select = transaction.db.prepare_cached(
+        "SELECT seq, state, destination, content IS NOT NULL, raw IS NOT NULL FROM records
+         WHERE id = ?1",
+    )?;
+    let found = select.query_row([id], |row| {
+        Ok(Held {
+            seq: row.get(0)?,
+            state: row.get(1)?,
+            destination: row.get(2)?,
+            has_lead: row.get(3)?,
+            has_body: row.get(4)?,
+        })
+    });
+    Ok(found.optional()?)
+}
+
+/// Replaces the record's lead and identities.
+fn hold_lead(
+    transaction: &mut Transaction<'_>,
+    held: &Held,
     lead: &Lead,
     identities: &[Identity],
 ) -> Result<(), Fault> {
+    let seq = held.seq;
     if let Some(before) = Member::by_seq(transaction.db, seq)? {
         person::release_own(transaction, &before)?;
         transaction.memory.claims.drop_carrier(transaction.db, &before.identities, seq)?;
     }
     let vault = &transaction.settings.vault;
-    let identities = Hashes(vault.key().identities(destination, identities));
+    let identities = Hashes(vault.key().identities(&held.destination, identities));
     let stored = transaction
         .db
         .prepare_cached("SELECT payload FROM records WHERE seq = ?1")?
@@ -77,16 +162,45 @@ fn correct(
     transaction.memory.claims.add_carrier(transaction.db, &identities.0, seq)
 }
 
-fn queue_again(
+/// Replaces the record's body.
+fn hold_body(
+    transaction: &Transaction<'_>,
+    held: &Held,
+    body: Option<&RawBody>,
+) -> Result<(), Fault> {
+    let closed = body.map(|body| transaction.settings.vault.close_body(body));
+    transaction
+        .db
+        .prepare_cached("UPDATE records SET raw = ?2 WHERE seq = ?1")?
+        .execute((held.seq, closed))?;
+    Ok(())
+}
+
+/// A record with a lead goes into its lane, or joins the lead that its person has.
+fn go_on(
+    transaction: &mut Transaction<'_>,
+    held: &Held,
+    onward: &Onward,
+) -> Result<Replayed, Fault> {
+    let Some(member) = Member::by_seq(transaction.db, held.seq)? else {
+        return Ok(Replayed::Missing);
+    };
+    match person::other_lead(transaction, &member, member.id, onward.now)? {
+        None => queue_up(transaction, &member, held.state, onward),
+        Some(other) => join(transaction, &member, held.state, other, onward),
+    }
+}
+
+fn queue_up(
     transaction: &mut Transaction<'_>,
     member: &Member,
     state: State,
-    now: Timestamp,
+    onward: &Onward,
 ) -> Result<Replayed, Fault> {
-    let until = now.plus(transaction.settings.dedup_window);
-    person::claim_own(transaction, member, Claim { lead: member.id, until }, now)?;
-    let events = history::append(member.events.as_deref(), Event::plain(now, "replayed"))?;
-    queue::enqueue(transaction, member.id, &Class::Later, now, &events)?;
+    let until = onward.claimed_from.plus(transaction.settings.dedup_window);
+    person::claim_own(transaction, member, Claim { lead: member.id, until }, onward.now)?;
+    let events = history::append(member.events.as_deref(), onward.event.clone())?;
+    queue::enqueue(transaction, member.id, &onward.class, onward.place, &events)?;
     transaction.memory.ledger.moved(&member.source, state, State::Pending);
     Ok(Replayed::Queued)
 }
@@ -97,12 +211,13 @@ fn join(
     member: &Member,
     state: State,
     lead: Claim,
-    now: Timestamp,
+    onward: &Onward,
 ) -> Result<Replayed, Fault> {
+    let now = onward.now;
     person::release_own(transaction, member)?;
     person::hand_over(transaction, member.id, lead, now)?;
     person::claim_own(transaction, member, lead, now)?;
-    let events = history::append(member.events.as_deref(), Event::plain(now, "replayed"))?;
+    let events = history::append(member.events.as_deref(), onward.event.clone())?;
     let events = history::append(Some(&events), Event::plain(now, "merged"))?;
     transaction
         .db
@@ -115,4 +230,27 @@ fn join(
     chores::moved(transaction, member.seq, lead.lead, now)?;
     transaction.memory.ledger.moved(&member.source, state, State::Merged);
     Ok(Replayed::Merged { into: lead.lead })
+}
+
+/// Nothing is sent of the record: it is a test, or unusable.
+fn end(
+    transaction: &mut Transaction<'_>,
+    held: &Held,
+    state: State,
+    reason: Option<&str>,
+    event: Event,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let Some(member) = Member::by_seq(transaction.db, held.seq)? else { return Ok(()) };
+    let events = history::append(member.events.as_deref(), event)?;
+    transaction
+        .db
+        .prepare_cached(
+            "UPDATE records SET state = ?2, settled_at = ?3, reason = ?4, events = ?5,
+                 deadline = NULL, due = NULL
+             WHERE seq = ?1",
+        )?
+        .execute((held.seq, state, now, reason, events))?;
+    transaction.memory.ledger.moved(&member.source, held.state, state);
+    Ok(())
 }

@@ -17,7 +17,8 @@ CREATE TABLE records (
     source             TEXT NOT NULL,
     destination        TEXT NOT NULL,
     received_at        INTEGER NOT NULL,
-    later              INTEGER NOT NULL DEFAULT 0, -- 1: a retry or a replay, waits behind fresh ones
+    later              INTEGER NOT NULL DEFAULT 0, -- 1: a retry or a replay, waits behind fresh
+                                            -- ones; 2: a notice, whose lead is to be fetched
     place              INTEGER NOT NULL,    -- its place in the queue of its class
     due                INTEGER,             -- not before; NULL: now
     deadline           INTEGER,             -- of the lease; NULL: not leased

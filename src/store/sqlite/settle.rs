@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::fault::Fault;
 use super::transaction::Transaction;
-use super::{chores, history, person};
+use super::{chores, history, notices, person};
 use crate::lead::{Event, SourceId, State, Timestamp, Upstream};
 use crate::store::{LOOK_AFTER, Lease, Outcome, Settled};
 
@@ -19,17 +19,31 @@ struct InFlight {
     state: State,
     source: SourceId,
     events: Option<String>,
+    is_notice: bool,
 }
 
 impl InFlight {
-    /// Of a row of `seq, state, source, events`.
+    const COLUMNS: &str = "seq, state, source, events, later";
+
+    /// Of a row of [`InFlight::COLUMNS`].
     fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { seq: row.get(0)?, state: row.get(1)?, source: row.get(2)?, events: row.get(3)? })
+        let state = row.get(1)?;
+        Ok(Self {
+            seq: row.get(0)?,
+            state,
+            source: row.get(2)?,
+            events: row.get(3)?,
+            is_notice: state == State::Pending && row.get::<_, u8>(4)? == notices::CLASS,
+        })
     }
 
     /// Whether it was leased for something else than to make its lead.
     fn is_chore(&self) -> bool {
-        self.state != State::Pending
+        self.state != State::Pending || self.is_notice
+    }
+
+    fn can_end(&self, outcome: &Outcome) -> bool {
+        if self.is_notice { outcome.ends_notice() } else { outcome.ends(self.state) }
     }
 }
 
@@ -103,17 +117,19 @@ pub(super) fn settle(
 
 /// The record that a lease may still say something of.
 fn held_by(db: &Connection, lease: &Lease, outcome: &Outcome) -> Result<Option<InFlight>, Fault> {
-    let mut select = db.prepare_cached(
-        "SELECT seq, state, source, events, fence, deadline IS NOT NULL FROM records
-         WHERE id = ?1",
-    )?;
+    let sql = format!(
+        "SELECT {}, fence, deadline IS NOT NULL FROM records WHERE id = ?1",
+        InFlight::COLUMNS
+    );
+    let mut select = db.prepare_cached(&sql)?;
     let found = select.query_row([lease.id], |row| {
-        Ok((InFlight::of(row)?, row.get::<_, u32>(4)?, row.get::<_, bool>(5)?))
+        Ok((InFlight::of(row)?, row.get::<_, u32>(5)?, row.get::<_, bool>(6)?))
     });
     let Some((record, fence, is_leased)) = found.optional()? else { return Ok(None) };
-    let holds = is_leased && fence == lease.fence && outcome.ends(record.state);
+    let holds = is_leased && fence == lease.fence && record.can_end(outcome);
     // A lead that is there is there, whoever has looked since.
     let is_news = matches!(outcome, Outcome::Created(_))
+        && !record.is_notice
         && (record.state == State::Unknown || record.state == State::Pending && !is_leased);
     Ok((holds || is_news).then_some(record))
 }
@@ -228,10 +244,12 @@ pub(super) fn expire_leases(
     before: Timestamp,
     now: Timestamp,
 ) -> Result<Expired, Fault> {
-    let mut select = transaction.db.prepare_cached(
-        "SELECT seq, state, source, events FROM records INDEXED BY leased
+    let sql = format!(
+        "SELECT {} FROM records INDEXED BY leased
          WHERE deadline IS NOT NULL AND deadline < ?1 ORDER BY deadline LIMIT ?2",
-    )?;
+        InFlight::COLUMNS
+    );
+    let mut select = transaction.db.prepare_cached(&sql)?;
     let expired: Vec<InFlight> =
         select.query_map((before, EXPIRED_MAX), InFlight::of)?.collect::<Result<_, _>>()?;
     let mut ended =

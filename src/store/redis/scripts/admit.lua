@@ -1,5 +1,5 @@
 -- ARGV: me, window, how many bytes may be pending, 1 when merged ones are told, then for each submission: id,
--- kind (L lead, Q quarantined, T test), source, received, identities, delivery's hash, until when it is known,
+-- kind (L lead, Q quarantined, T test, N notice, D deletion), source, received, identities, delivery's hash, until when it is known,
 -- external id's hash, the payload's length, and what of its record is known before: how many fields, and
 -- these, packed. Answers a verdict each: a letter and, after M, C (merged, and to be told) and R, an id.
 --
@@ -45,7 +45,7 @@ local function read(from, to)
   for place = 1, #keys do known[keys[place]] = found[place] end
 end
 
-local LETTERS = { [PENDING] = 'A', [MERGED] = 'M', [QUARANTINED] = 'Q', [TEST] = 'T' }
+local LETTERS = { [PENDING] = 'A', [MERGED] = 'M', [QUARANTINED] = 'Q', [TEST] = 'T', [ERASED] = 'D' }
 
 -- What was decided when this very submission was admitted before.
 local function again(packed, id)
@@ -77,7 +77,7 @@ local function is_told(at, lead)
 end
 
 -- A record: the fields that were packed before, and those that are decided here.
-local function packed(at, state, claimed, lead, due)
+local function packed(at, state, claimed, lead, due, notice)
   local fields = tonumber(ARGV[at + 9]) + 2
   local more = struct.pack('>c2Bc3I4', '\161s', state, '\161q\206', number)
   if state ~= PENDING then
@@ -89,6 +89,7 @@ local function packed(at, state, claimed, lead, due)
     fields, more = fields + 1, more .. struct.pack('>c3B', '\161m\204', claimed)
   end
   if lead then fields, more = fields + 1, more .. '\161d\176' .. lead end
+  if notice then fields, more = fields + 1, more .. struct.pack('>c2B', '\161c', NOTICE) end
   if due then fields, more = fields + 1, more .. struct.pack('>c3I8', '\161w\207', due) end
   return string.char(128 + fields) .. ARGV[at + 10] .. more
 end
@@ -117,8 +118,8 @@ local function admit(at)
       bit_of_it = bit_of_it * 2
     end
     if lead then state = MERGED else ends = received + window end
-  else
-    state = kind == 'Q' and QUARANTINED or TEST
+  elseif kind ~= 'N' then
+    state = kind == 'Q' and QUARANTINED or kind == 'D' and ERASED or TEST
   end
   local holder = lead or id
 
@@ -132,10 +133,11 @@ local function admit(at)
     if mine or not claim then write(key, own_claim) end
     if lead or (claim and not mine) then call('ZADD', P .. 'j' .. hash, number, id) end
   end
-  local due = comments and lead and is_told(at, lead) and received
-  write(P .. 'r' .. id, packed(at, state, claimed, lead, due))
+  local notice = kind == 'N'
+  local due = (notice or comments and lead and is_told(at, lead)) and received
+  write(P .. 'r' .. id, packed(at, state, claimed, lead, due, notice))
   if due then
-    call('ZADD', P .. 'comments', ARGV[at + 3], id)
+    call('ZADD', P .. (notice and 'notices' or 'comments'), ARGV[at + 3], id)
     arrived = true
   end
   if lead then call('ZADD', P .. 'f' .. lead, number, id) end
@@ -149,8 +151,10 @@ local function admit(at)
   count(source, 'accepted', 1)
   count(source, state, 1)
   if state == PENDING then
-    fresh[#fresh + 1] = ARGV[at + 3]
-    fresh[#fresh + 1] = id
+    if not notice then
+      fresh[#fresh + 1] = ARGV[at + 3]
+      fresh[#fresh + 1] = id
+    end
     bytes = bytes + tonumber(ARGV[at + 8]) + OVERHEAD
     arrived = true
   else
@@ -159,6 +163,7 @@ local function admit(at)
   end
   log[#log + 1] = id
   number = number + 1
+  if notice then return 'A' end
   if kind ~= 'L' then return kind end
   return lead and (due and 'C' or 'M') .. lead or 'A'
 end

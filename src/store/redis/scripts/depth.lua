@@ -3,10 +3,17 @@
 -- unknown, and how many merged ones are still to be told.
 local LOOK, CHUNK = 2000, 100
 local pending = call('ZCARD', P .. 'fresh') + call('ZCARD', P .. 'later') + call('ZCARD', P .. 'waiting') + call('ZCARD', P .. 'leased')
+pending = pending + call('ZCARD', P .. 'notices')
 local unknown, comments = call('ZCARD', P .. 'unknown'), call('ZCARD', P .. 'comments')
 for _, id in ipairs(call('ZRANGE', P .. 'held', 0, -1)) do
   local record = load(id)
-  if record and record.s == UNKNOWN then unknown = unknown + 1 else comments = comments + 1 end
+  if record and record.s == UNKNOWN then
+    unknown = unknown + 1
+  elseif record and record.s == PENDING then
+    pending = pending + 1
+  else
+    comments = comments + 1
+  end
 end
 if pending == 0 then return { 0, '', unknown, comments } end
 local base = tonumber(call('GET', P .. 'base') or 0)

@@ -75,7 +75,7 @@ if before and before:sub(1, 8) == ARGV[5] then
     local id, fence = before:sub(from, from + 15), struct.unpack('>I4', before, from + 16)
     local record = load(id)
     if record and record.l and record.f == fence then
-      local chore = CHORES[record.s]
+      local chore = chore_of(record)
       local more = #work < max and more_of(id, record)
       if more then
         record.l = math.max(record.l, chore and chore_deadline or deadline)

@@ -10,14 +10,15 @@
 --   d<hash>  a delivery: until, record            waiting  not due yet, by when
 --   u<nnnn>  CareSoft's id to record              leased   in flight, by the lease's end
 --   unknown  to be looked for, by when            comments to be told to CareSoft, by when
---   held     of those two, leased, by its end
+--   notices  whose lead is to be fetched, by when
+--   held     of those three, leased, by its end
 --   x<hash>  records of an external id, by number bytes    what the pending weigh together
 --   s<state> records in an uncommon state         ledger   counts by source and state
 --   t<state> records in order of settling         lane     pace, gate, turn, server
 --
 -- A record is a MessagePack map that only scripts read and write; what it has not is left out.
 --   s state  b the one it began in (if not pending)   o source   r received   q number in `log`
---   c later  p place in its queue (if not `r`)        w due      l lease's end
+--   c 1 later, 2 a notice  p place in its queue (if not `r`)        w due      l lease's end
 --   f fence  a attempts                t settled
 --   e its lead was not made before     k how often it was looked for in vain
 --   j how often it was sent again      T of a merged one: 1 in the create leased last, 2 told
@@ -37,6 +38,8 @@ local HASH = 12
 local EVENTS_MAX = 63
 -- What a pending record takes besides its payload, for `bytes`.
 local OVERHEAD = 450
+-- The class of a pending record that is a notice: `n` is what its platform said.
+local NOTICE = 2
 
 local function time(ms)
   return struct.pack('>I6', ms)
@@ -52,7 +55,7 @@ local function save(id, record)
 end
 
 local function weight(record)
-  return #(record.z or '') + OVERHEAD
+  return #(record.z or '') + #(record.n or '') + OVERHEAD
 end
 
 -- The ledger's moves of this call, written by `finish`.
@@ -118,12 +121,21 @@ local function settled(id, record, now)
   call('RPUSH', P .. 't' .. record.s, id .. time(now))
 end
 
--- The queues of what a lane does besides making leads.
+-- The queues of what is done besides making leads.
 local CHORES = { [UNKNOWN] = 'unknown', [MERGED] = 'comments' }
+
+local function is_notice(record)
+  return record.s == PENDING and record.c == NOTICE
+end
+
+-- The queue of a record's chore; nil when its lead is to be made, or nothing is to be done.
+local function chore_of(record)
+  return is_notice(record) and 'notices' or CHORES[record.s]
+end
 
 -- Takes a record out of whichever queue it is in.
 local function leave_queue(id, record)
-  local chore = CHORES[record.s]
+  local chore = chore_of(record)
   if record.l then
     call('ZREM', P .. (chore and 'held' or 'leased'), id)
   elseif record.w then
@@ -134,10 +146,10 @@ local function leave_queue(id, record)
   record.l, record.w = nil, nil
 end
 
--- Queues the chore of an unknown or a merged record.
+-- Queues the chore of an unknown or a merged record, or of a notice.
 local function enter_chores(id, record, due)
   record.w = due
-  call('ZADD', P .. CHORES[record.s], due, id)
+  call('ZADD', P .. chore_of(record), due, id)
 end
 
 -- Puts a pending record where it waits: `due` may be nil.

@@ -7,7 +7,7 @@ local now, mended = tonumber(ARGV[2]), 0
 for at = 6, #ARGV, FIELDS do
   local id, fence, lead, requester = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3]
   local record = load(id)
-  local newest = record and (record.f or 0) <= fence
+  local newest = record and (record.f or 0) <= fence and not is_notice(record)
   if newest and lead ~= '' and (record.s == PENDING or record.s == UNKNOWN) then
     leave_queue(id, record)
     event(record, now, 'rechecked created')

@@ -17,11 +17,14 @@ local FITS = {
   send_again = { [UNKNOWN] = true },
   told = { [MERGED] = true },
 }
-local holds = record.l and record.f == fence and FITS[outcome][record.s]
+local fits = FITS[outcome][record.s]
+if is_notice(record) then fits = outcome == 'retry' or outcome == 'postponed' or outcome == 'dead' end
+local holds = record.l and record.f == fence and fits
 if not holds then
   if outcome ~= 'created' then return 0 end
   if record.s == CREATED and record.f == fence and record.u == ARGV[7] then return 1 end
   -- A lead that is there is there, whoever has looked since.
+  if is_notice(record) then return 0 end
   if record.s ~= UNKNOWN and (record.s ~= PENDING or record.l) then return 0 end
 end
 
@@ -31,7 +34,7 @@ if outcome == 'retry' or outcome == 'postponed' or outcome == 'look' then
   local due = tonumber(ARGV[7])
   if outcome ~= 'postponed' then record.a = (record.a or 0) + 1 end
   if outcome == 'look' then record.k = tonumber(ARGV[8]) end
-  if record.s == PENDING then
+  if record.s == PENDING and not is_notice(record) then
     if outcome == 'retry' then record.c, record.p = 1, due end
     if not record.j then record.e = nil end -- surely not sent
     enter_queue(id, record, due, now)
