@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::*;
-use crate::store::Verdict;
+use crate::store::{Content, Notice, Verdict};
 
 /// Steps in one run. The suite's window is longer than they take.
-const STEPS: i64 = 500;
+const STEPS: i64 = 600;
 
 /// The same numbers every time (xorshift64*).
 struct Chance(u64);
@@ -33,6 +33,7 @@ pub(crate) struct Run {
     /// Who is in which form, to tell whether two leads are one person's.
     persons: HashMap<SubmissionId, Vec<String>>,
     leased: Vec<Work>,
+    noticed: Vec<Notice>,
     seen: BTreeSet<State>,
 }
 
@@ -55,6 +56,7 @@ impl Run {
             ids: Vec::new(),
             persons: HashMap::new(),
             leased: Vec::new(),
+            noticed: Vec::new(),
             seen: BTreeSet::new(),
         }
     }
@@ -67,12 +69,14 @@ impl Run {
     /// Lets something happen.
     pub(crate) async fn step(&mut self, store: &dyn Store) {
         self.step += 1;
-        match self.chance.below(20) {
+        match self.chance.below(23) {
             0..=8 => self.post(store).await,
             9..=11 => self.lease(store).await,
             12..=16 => self.settle(store).await,
             17 => drop(store.expire_leases(self.now()).await.unwrap()),
             18 => self.replay(store).await,
+            19 => self.lease_notices(store).await,
+            20 | 21 => self.fill(store).await,
             _ if self.chance.below(4) == 0 => self.forget(store).await,
             _ => {}
         }
@@ -83,7 +87,8 @@ impl Run {
         u32::try_from(self.step / 12).unwrap() + u32::try_from(self.chance.below(6)).unwrap()
     }
 
-    async fn post(&mut self, store: &dyn Store) {
+    /// A form that somebody has filled in, and who that is.
+    fn filled_in(&mut self) -> (Form, Vec<String>) {
         let mut form = form().at(self.now()).source(["website", "landing"][self.at_most_one()]);
         let mut persons = Vec::new();
         let number = self.somebody();
@@ -96,8 +101,18 @@ impl Run {
             form = form.email(&name);
             persons.push(name);
         }
-        form = match self.chance.below(12) {
+        (form, persons)
+    }
+
+    async fn post(&mut self, store: &dyn Store) {
+        let (mut form, mut persons) = self.filled_in();
+        form = match self.chance.below(16) {
             0 => form.test(),
+            12..=14 => {
+                persons.clear(); // nobody knows yet
+                form.external_id(&format!("n-{}", self.chance.below(20))).notice()
+            }
+            15 => form.external_id(&format!("n-{}", self.chance.below(20))).deletion(),
             1 => form.quarantined(),
             2 => form.delivery(&format!("evt-{}", self.chance.below(4))),
             3..=6 => form.says(&format!("message {}", self.chance.below(3))),
@@ -136,6 +151,38 @@ impl Run {
             _ => created(self.chance.below(1000)),
         };
         settle(store, &work, self.now(), outcome).await; // stale, as often as not
+    }
+
+    async fn lease_notices(&mut self, store: &dyn Store) {
+        let leased = store.lease_notices(&lane(), 3, OTHER_TERM, self.now()).await.unwrap();
+        self.noticed.extend(leased.notices);
+    }
+
+    /// What a notice spoke of was fetched, or not.
+    async fn fill(&mut self, store: &dyn Store) {
+        let Some(Notice { lease, .. }) = self.chance.one_of(&self.noticed) else { return };
+        let (now, event) = (self.now(), Event::plain(self.now(), "fetch"));
+        let due = now.plus(Duration::from_secs(self.chance.below(9)));
+        let ended = match self.chance.below(8) {
+            0 => Some(Outcome::Retry { due }),
+            1 => Some(Outcome::Postponed { due }),
+            2 => Some(dead()),
+            _ => None,
+        };
+        if let Some(outcome) = ended {
+            store.settle(&lease, now, outcome, event).await.unwrap();
+            return;
+        }
+        let (form, persons) = self.filled_in();
+        let form = match self.chance.below(6) {
+            0 => form.test(),
+            1 => form.quarantined(),
+            _ => form,
+        };
+        let content: Content = form.admission().content;
+        if store.fill(&lease, now, content, event).await.unwrap() == Settled::Done {
+            self.persons.insert(lease.id, persons);
+        }
     }
 
     async fn replay(&mut self, store: &dyn Store) {
