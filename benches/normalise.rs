@@ -15,11 +15,11 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
 use leadgate::config::NameOrder;
-use leadgate::intake::decode::decode;
 use leadgate::lead::Clock;
 use leadgate::normalise::fold::fold;
 use leadgate::normalise::{Draft, Rules, attribution, email, name, normalise, phone, ref_url};
 use leadgate::preset::{Heard, Preset, Secrets};
+use leadgate::source::decode::decode;
 use serde_json::Value;
 use sha2::Sha256;
 use url::Url;
@@ -133,7 +133,7 @@ impl Typeform {
 
     fn draft(&self, document: Value) -> Draft {
         let item = self.preset.items(document).leads.remove(0);
-        self.preset.extract(item, None, &|_| None).expect("few fields").draft
+        self.preset.extract(item, None).expect("few fields").draft
     }
 }
 
@@ -144,7 +144,7 @@ fn document(body: &Bytes) -> Value {
 }
 
 fn draft(document: Value, preset: &Preset) -> Draft {
-    preset.extract(document, None, &|_| None).expect("few fields").draft
+    preset.extract(document, None).expect("few fields").draft
 }
 
 fn report(step: &str, nanoseconds: f64) {

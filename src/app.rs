@@ -17,9 +17,9 @@ use crate::config::{Config, Destination, OnDuplicate, StoreUrl};
 use crate::console::Console;
 use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
-use crate::intake::source::{Source, SourceError};
 use crate::lead::{Clock, DestinationId};
 use crate::notify::{self, Notifier, Signals};
+use crate::source::{Source, SourceError};
 use crate::store::redis::{self, Redis};
 use crate::store::spool::Spooled;
 use crate::store::sqlite::Sqlite;
@@ -118,13 +118,15 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let clock = surroundings.clock.clone();
         let store = open_store(config, surroundings.public.is_some()).await?;
+        let sources = Source::compile_all(config)?;
         let intake = Arc::new(Intake::new(
             config,
+            &sources,
             surroundings.sample_form,
             Arc::clone(&store),
             Arc::clone(&metrics),
             clock.clone(),
-        )?);
+        ));
         let (lanes, notifier, signals) = if surroundings.delivers {
             let (notifier, signals) = Signals::open(config, &store, &metrics, &clock)?;
             (lanes(config, &store, &metrics, &notifier, &clock)?, notifier, signals)

@@ -23,6 +23,7 @@ pub mod preset;
 mod problem;
 mod retry;
 pub mod sandbox;
+pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod verification;

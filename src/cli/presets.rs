@@ -11,12 +11,12 @@ use url::Url;
 
 use super::table::Table;
 use super::{Failed, Invocation, block_on, zero_setup};
-use crate::config::{Config, Invalid};
+use crate::config::Invalid;
 use crate::delivery::Composer;
-use crate::intake::decode::decode;
-use crate::lead::{Clock, DestinationId, Lead, SourceId, SubmissionId};
-use crate::normalise::{Normalised, Rules, normalise};
-use crate::preset::{self, Extracted, Preset, TOKEN, TooMany};
+use crate::lead::{Clock, Lead, SourceId, SubmissionId};
+use crate::preset::{self, Preset, TOKEN};
+use crate::source::decode::decode;
+use crate::source::{Beside, Holds, Kept, Place, Source, Unkept};
 use crate::store::{Lease, Task, Work};
 
 /// `leadgate presets`: how platforms are understood.
@@ -94,10 +94,7 @@ fn list(json: bool) -> Result<(), Failed> {
 
 /// What a payload is tried with.
 struct Trial {
-    preset: Preset,
-    config: Config,
-    source: SourceId,
-    lane: DestinationId,
+    source: Source,
     composer: Composer,
 }
 
@@ -128,8 +125,8 @@ impl Trial {
             .context("a template of the configuration")?;
         let preset = Preset::load(name, &settings.fields)
             .map_err(|error| Failed::Usage(error.to_string()))?;
-        let lane = settings.destination.clone();
-        Ok(Self { preset, source, lane, composer, config })
+        let source = Source::with_preset(preset, &source, settings, &config);
+        Ok(Self { source: source.context("server.public_url")?, composer })
     }
 
     /// What the payload comes to, one object for each event in it.
@@ -141,13 +138,21 @@ impl Trial {
         };
         let mut told = Vec::new();
         for document in documents {
-            let items = self.preset.items(document);
+            let items = self.source.preset.items(document);
             told.extend((0..items.ignored).map(|_| json!({"verdict": "ignored"})));
-            told.extend(items.unusable.iter().map(|(_, why)| self.unusable(why)));
+            told.extend(items.unusable.iter().map(|unusable| self.unusable(unusable.why)));
             for item in items.leads {
-                told.push(match self.preset.extract(item, None, &|_| None) {
-                    Ok(extracted) => self.lead(extracted)?,
-                    Err(TooMany) => self.unusable("more than 1000 fields"),
+                told.push(match self.source.read(item, Place::Itself, &Beside::NOTHING) {
+                    Ok(kept) => self.kept(kept)?,
+                    Err(Unkept::Trapped) => {
+                        json!({"verdict": "dropped", "reason": "the honeypot is filled in"})
+                    }
+                    Err(Unkept::TooMany) => self.unusable("more than 1000 fields"),
+                    Err(Unkept::Refused(faults)) => {
+                        let faults: Vec<_> =
+                            faults.iter().map(|fault| fault.message.as_str()).collect();
+                        json!({"verdict": "refused", "reason": faults.join("; ")})
+                    }
                 });
             }
         }
@@ -155,35 +160,30 @@ impl Trial {
     }
 
     fn unusable(&self, why: &str) -> Value {
-        let verdict = match self.preset.invalid {
+        let verdict = match self.source.invalid {
             Invalid::Reject => "refused",
             Invalid::Quarantine => "quarantined",
         };
         json!({"verdict": verdict, "reason": why})
     }
 
-    fn lead(&self, extracted: Extracted) -> anyhow::Result<Value> {
-        let settings = self.config.sources.get(&self.source).context("the source")?;
-        let region = self.preset.test_region.as_deref().filter(|_| extracted.is_test);
-        let endpoint = self.config.server.endpoint(&self.source)?;
-        let rules = Rules {
-            region: region.unwrap_or(&self.config.phone.default_region),
-            name_order: settings.name_order,
-            source_page: settings.page_url.as_ref(),
-            endpoint: &endpoint,
+    fn kept(&self, kept: Kept) -> anyhow::Result<Value> {
+        let (mut told, lead) = match kept.holds {
+            Holds::Lead { lead, .. } => (json!({"verdict": "lead"}), Some(lead)),
+            Holds::Test { lead } => (json!({"verdict": "test"}), Some(lead)),
+            Holds::Unusable { reason, lead, .. } => (self.unusable(&reason), lead),
+            Holds::Notice { .. } => (
+                json!({"verdict": "notice", "reason": "the lead is fetched from the platform"}),
+                None,
+            ),
+            Holds::Deletion { .. } => (json!({"verdict": "deletion"}), None),
         };
-        let Normalised { lead, identities, .. } = normalise(extracted.draft, &rules);
-        let mut told = match (extracted.is_test, identities.is_empty()) {
-            (true, _) => json!({"verdict": "test"}),
-            (false, false) => json!({"verdict": "lead"}),
-            (false, true) => {
-                self.unusable("neither a phone number nor an e-mail address could be used")
+        told["external_id"] = kept.external_id.into();
+        if let Some(lead) = lead {
+            told["lead"] = serde_json::to_value(&lead)?;
+            if told["verdict"] == "lead" {
+                told["caresoft"] = serde_json::to_value(self.composer.compose(&self.work(lead)))?;
             }
-        };
-        told["external_id"] = extracted.external_id.into();
-        told["lead"] = serde_json::to_value(&lead)?;
-        if told["verdict"] == "lead" {
-            told["caresoft"] = serde_json::to_value(self.composer.compose(&self.work(lead)))?;
         }
         Ok(told)
     }
@@ -193,13 +193,13 @@ impl Trial {
         let now = Clock::system().now();
         Work {
             lease: Lease {
-                lane: self.lane.clone(),
+                lane: self.source.destination.clone(),
                 id: SubmissionId::generate(),
                 fence: 1,
                 deadline: now,
             },
             task: Task::Create { joined: Vec::new() },
-            source: self.source.clone(),
+            source: self.source.id.clone(),
             received_at: now,
             attempts: 0,
             lead,

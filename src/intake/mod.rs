@@ -1,13 +1,12 @@
-//! From a request to a durable submission: guard → verify → decode → extract → normalise → admit
+//! From a request to a durable submission: guard → verify → read, as its source does → admit
 //! → answer. The only room that knows the requests of platforms.
 
 pub mod answer;
 pub mod cors;
-pub mod decode;
+mod door;
 pub mod guard;
 pub mod page;
 mod receive;
-pub mod source;
 pub mod verify;
 
 use std::collections::HashMap;
@@ -19,17 +18,18 @@ use actix_web::{HttpRequest, HttpResponse, guard as route_guard};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 
+use self::door::Door;
 use crate::config::Config;
 use crate::lead::Clock;
 use crate::problem::Problem;
+use crate::source::Sources;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use guard::AddressLimiter;
-use source::{Source, SourceError};
 
 /// Everything that the public listener's handlers share.
 pub struct Intake {
-    sources: HashMap<String, Source>,
+    doors: HashMap<String, Door>,
     per_address: AddressLimiter,
     trusted_proxies: Vec<IpNet>,
     max_body_bytes: usize,
@@ -42,20 +42,23 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Compiles the configured sources. With `sample_form` there is a form to try at `/`.
-    ///
-    /// # Errors
-    /// A source whose preset cannot be used.
+    /// The way into each of `sources`, which are compiled of `config`. With `sample_form` there is
+    /// a form to try at `/`.
     pub fn new(
         config: &Config,
+        sources: &Sources,
         sample_form: bool,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
         clock: Clock,
-    ) -> Result<Self, SourceError> {
-        let compile = |(id, source)| Ok((format!("{id}"), Source::compile(id, source, config)?));
-        Ok(Self {
-            sources: config.sources.iter().map(compile).collect::<Result<_, SourceError>>()?,
+    ) -> Self {
+        let settings = |id| config.sources.get(id);
+        let doors = sources.iter().filter_map(|(id, source)| {
+            let door = Door::new(Arc::clone(source), settings(id)?, config);
+            Some((id.to_string(), door))
+        });
+        Self {
+            doors: doors.collect(),
             per_address: AddressLimiter::new(config.limits.per_ip),
             trusted_proxies: config.server.trusted_proxies.clone(),
             max_body_bytes: config.server.max_body_bytes,
@@ -64,7 +67,7 @@ impl Intake {
             metrics,
             clock,
             failure_log: RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN)),
-        })
+        }
     }
 
     /// Lets go of what idle senders left behind. To be called now and then.

@@ -9,18 +9,18 @@ use serde_json::Value;
 
 use super::Intake;
 use super::answer::{self, Refusal};
-use super::decode::{DecodeError, TOO_MANY, decode};
+use super::door::Door;
 use super::guard::{self, Unread};
-use super::source::Source;
 use super::{cors, verify};
 use crate::config::Invalid;
 use crate::fail_point::{self, FailPoint};
 use crate::lead::{RawBody, SubmissionId};
-use crate::normalise::fold::fold;
-use crate::normalise::{Draft, Normalised, Rules, normalise};
-use crate::preset::{Algorithm, Heard, Meaning, TooMany};
+use crate::normalise::Fault;
+use crate::preset::{Heard, Unusable};
 use crate::problem::FieldError;
-use crate::store::{Admission, Content, Idempotency, Verdict};
+use crate::source::decode::{DecodeError, TOO_MANY, decode};
+use crate::source::{Beside, Holds, Kept, Place, Source, Unkept, element_body};
+use crate::store::{Admission, Verdict};
 
 pub(super) async fn post(
     request: HttpRequest,
@@ -31,18 +31,19 @@ pub(super) async fn post(
     let started = Instant::now();
     let address = guard::client_address(&request, &intake.trusted_proxies);
     let allowed = intake.per_address.spend(address);
-    let Some(source) = intake.sources.get(source.as_str()) else {
+    let Some(door) = intake.doors.get(source.as_str()) else {
         let refusal = allowed.map_or_else(Refusal::TooMany, |()| Refusal::UnknownSource);
         return refusal.respond(&request, None);
     };
+    let source = &door.source;
     let taken = match allowed {
-        Ok(()) => take(&intake, source, &request, &mut payload).await,
+        Ok(()) => take(&intake, door, &request, &mut payload).await,
         Err(wait) => Err(Refusal::TooMany(wait)),
     };
     let respond = &source.preset.respond;
     let mut response = match taken {
         Ok(Taken::Ids(ids)) => {
-            answer::accepted(&request, &ids, source.thank_you_url.as_ref(), respond.ok.as_ref())
+            answer::accepted(&request, &ids, door.thank_you_url.as_ref(), respond.ok.as_ref())
         }
         Ok(Taken::Probe(response)) => response,
         Err(refusal) => {
@@ -51,7 +52,7 @@ pub(super) async fn post(
             refusal.respond(&request, Some(respond))
         }
     };
-    cors::expose(&request, &source.cors_origins, response.headers_mut());
+    cors::expose(&request, &door.cors_origins, response.headers_mut());
     intake.metrics.intake(&source.id, started.elapsed());
     response
 }
@@ -66,7 +67,7 @@ pub(super) async fn handshake(
     if let Err(wait) = intake.per_address.spend(address) {
         return Refusal::TooMany(wait).respond(&request, None);
     }
-    let Some(source) = intake.sources.get(source.as_str()) else {
+    let Some(Door { source, .. }) = intake.doors.get(source.as_str()) else {
         return Refusal::UnknownSource.respond(&request, None);
     };
     let url = address_of(source, &request);
@@ -87,8 +88,8 @@ pub(super) async fn preflight(
     source: web::Path<String>,
     intake: web::Data<Intake>,
 ) -> HttpResponse {
-    match intake.sources.get(source.as_str()) {
-        Some(source) => cors::preflight(&request, &source.cors_origins),
+    match intake.doors.get(source.as_str()) {
+        Some(door) => cors::preflight(&request, &door.cors_origins),
         None => Refusal::UnknownSource.respond(&request, None),
     }
 }
@@ -98,7 +99,7 @@ pub(super) async fn other_method(
     source: web::Path<String>,
     intake: web::Data<Intake>,
 ) -> HttpResponse {
-    let known = intake.sources.contains_key(source.as_str());
+    let known = intake.doors.contains_key(source.as_str());
     (if known { Refusal::Method } else { Refusal::UnknownSource }).respond(&request, None)
 }
 
@@ -113,14 +114,15 @@ enum Taken {
 /// Takes a post.
 async fn take(
     intake: &Intake,
-    source: &Source,
+    door: &Door,
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Taken, Refusal> {
+    let source = &*door.source;
     if !verify::token(request, &source.tokens) {
         return Err(Refusal::Unauthorized);
     }
-    source.limiter.spend().map_err(Refusal::TooMany)?;
+    door.limiter.spend().map_err(Refusal::TooMany)?;
     let body = read(request, payload, intake.max_body_bytes).await?;
     let is_authentic = match verified(intake, source, request, &body)? {
         Verified::Probe(response) => return Ok(Taken::Probe(response)),
@@ -216,10 +218,9 @@ impl Post<'_> {
             for _ in 0..items.ignored {
                 self.intake.metrics.submission(&self.source.id, "ignored");
             }
-            for (item, why) in items.unusable {
-                let (reason, raw) = (why.to_owned(), json_body(&item));
-                let content = Content::Quarantined { reason, lead: None, raw };
-                batch.push(self.admission(None, content));
+            for Unusable { value, is_whole, why } in items.unusable {
+                let raw = if is_whole { document_body(&value) } else { element_body(&value) };
+                batch.push(self.unusable(why, raw));
             }
             for item in items.leads {
                 self.take_lead(item, several.then_some(place), &mut batch)?;
@@ -229,48 +230,37 @@ impl Post<'_> {
         Ok(batch)
     }
 
-    fn take_lead(
-        &self,
-        item: Value,
-        place: Option<usize>,
-        batch: &mut Batch,
-    ) -> Result<(), Refusal> {
-        let header = |name: &str| text_of(self.request.headers(), name).map(str::to_owned);
-        let same_within = self.source.preset.same_within;
-        let digest = same_within.map(|_| Algorithm::Sha256.hex(item.to_string().as_bytes()));
-        // Of several, each is kept by itself: a batch is not kept whole once for each of it.
-        let itself = place.map(|_| json_body(&item));
-        let honeypot = self.source.honeypot.as_deref();
-        let extracted = self.source.preset.extract(item, honeypot, &header);
-        let extracted = extracted.map_err(|TooMany| refusal(TOO_MANY))?;
-        if extracted.trapped {
-            batch.ids.push(SubmissionId::generate());
-            self.intake.metrics.submission(&self.source.id, "honeypot");
-            return Ok(());
+    fn take_lead(&self, item: Value, nth: Option<usize>, batch: &mut Batch) -> Result<(), Refusal> {
+        let headers = self.request.headers();
+        let beside = Beside {
+            referer: text_of(headers, REFERER.as_str()),
+            query: self.request.query_string(),
+            header: &|name: &str| text_of(headers, name).map(str::to_owned),
+        };
+        let whole = || self.raw();
+        let place = nth.map_or(Place::Alone(&whole), Place::Nth);
+        match self.source.read(item, place, &beside) {
+            Ok(kept) => batch.push(self.admission(kept)),
+            Err(Unkept::Trapped) => {
+                batch.ids.push(SubmissionId::generate());
+                self.intake.metrics.submission(&self.source.id, "honeypot");
+            }
+            Err(Unkept::TooMany) => return Err(refusal(TOO_MANY)),
+            Err(Unkept::Refused(faults)) => return Err(invalid(faults)),
         }
-        let external_id = extracted.external_id.map(|id| match place {
-            // One delivery, several people.
-            Some(place) if self.source.preset.id_is_of_the_post() => format!("{id}.{place}"),
-            _ => id,
-        });
-        let content = self.content(extracted.draft, extracted.is_test, itself)?;
-        let mut admission = self.admission(external_id, content);
-        if let Some(digest) = digest {
-            // No id, or one that another site may give as well: the same content within a while is
-            // the same submission.
-            let key = format!("content:{digest}");
-            admission.idempotency = Some(Idempotency { key, window: same_within });
-        }
-        batch.push(admission);
         Ok(())
     }
 
     /// The whole post, kept for a person to look at.
     fn whole_in_quarantine(&self, why: &str) -> Batch {
-        let content = Content::Quarantined { reason: why.to_owned(), lead: None, raw: self.raw() };
         let mut batch = Batch::default();
-        batch.push(self.admission(None, content));
+        batch.push(self.unusable(why, self.raw()));
         batch
+    }
+
+    fn unusable(&self, why: &str, raw: RawBody) -> Admission {
+        let holds = Holds::Unusable { reason: why.to_owned(), lead: None, raw };
+        self.admission(Kept { external_id: None, idempotency: None, holds })
     }
 
     fn raw(&self) -> RawBody {
@@ -279,60 +269,31 @@ impl Post<'_> {
         RawBody { content_type, bytes: self.body.to_vec() }
     }
 
-    fn admission(&self, external_id: Option<String>, content: Content) -> Admission {
+    fn admission(&self, kept: Kept) -> Admission {
         Admission {
             id: SubmissionId::generate(),
             source: self.source.id.clone(),
             destination: self.source.destination.clone(),
             received_at: self.intake.clock.now(),
-            idempotency: external_id.clone().map(Idempotency::of_id),
-            external_id,
-            content,
+            idempotency: kept.idempotency,
+            external_id: kept.external_id,
+            content: kept.holds.into_content(),
         }
-    }
-
-    /// One draft, normalised, as the store takes it.
-    fn content(
-        &self,
-        mut draft: Draft,
-        is_test: bool,
-        itself: Option<RawBody>,
-    ) -> Result<Content, Refusal> {
-        let source = self.source;
-        add_request_evidence(&mut draft, source, self.request);
-        let test_region = source.preset.test_region.as_deref().filter(|_| is_test);
-        let rules = Rules {
-            region: test_region.unwrap_or(&source.region),
-            name_order: source.name_order,
-            source_page: source.page_url.as_ref(),
-            endpoint: &source.endpoint,
-        };
-        let Normalised { lead, identities, faults } = normalise(draft, &rules);
-        if is_test {
-            return Ok(Content::Test { lead });
-        }
-        if !identities.is_empty() {
-            return Ok(Content::Lead { lead, identities });
-        }
-        if source.invalid == Invalid::Quarantine {
-            return Ok(Content::Quarantined {
-                reason: "neither a phone number nor an e-mail address could be used".to_owned(),
-                lead: Some(lead),
-                raw: itself.unwrap_or_else(|| self.raw()),
-            });
-        }
-        let errors = faults.into_iter().map(|fault| FieldError {
-            field: fault.field.into(),
-            code: fault.code,
-            message: fault.message,
-        });
-        Err(Refusal::Invalid(errors.collect()))
     }
 }
 
-/// One event of a post, as a body of its own.
-fn json_body(item: &Value) -> RawBody {
-    let bytes = item.to_string().into_bytes();
+fn invalid(faults: Vec<Fault>) -> Refusal {
+    let errors = faults.into_iter().map(|fault| FieldError {
+        field: fault.field.into(),
+        code: fault.code,
+        message: fault.message,
+    });
+    Refusal::Invalid(errors.collect())
+}
+
+/// One document of a post, as a body of its own.
+fn document_body(document: &Value) -> RawBody {
+    let bytes = document.to_string().into_bytes();
     RawBody { content_type: "application/json".to_owned(), bytes }
 }
 
@@ -365,24 +326,6 @@ fn refusal(error: DecodeError) -> Refusal {
             "expected application/json, application/x-www-form-urlencoded, multipart/form-data or text/plain",
         ),
         DecodeError::Malformed(detail) => Refusal::Malformed(detail),
-    }
-}
-
-/// What the request tells of where the submission came from: the page in `Referer`, and utm
-/// values and click ids in the endpoint's own query, weaker than the payload's.
-fn add_request_evidence(draft: &mut Draft, source: &Source, request: &HttpRequest) {
-    draft.evidence.referer_header = text_of(request.headers(), REFERER.as_str()).map(str::to_owned);
-    for (name, value) in url::form_urlencoded::parse(request.query_string().as_bytes()) {
-        let name = fold(&name);
-        match (source.preset.meaning(&name), name.strip_prefix("utm_")) {
-            (Meaning::Utm, Some(utm)) => {
-                draft.evidence.explicit_utm.push((utm.to_owned(), value.into_owned()));
-            }
-            (Meaning::ClickId, _) => {
-                draft.evidence.explicit_click_ids.push((name.into_owned(), value.into_owned()));
-            }
-            _ => {}
-        }
     }
 }
 

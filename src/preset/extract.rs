@@ -21,8 +21,6 @@ pub struct Extracted {
     pub draft: Draft,
     /// A person leaves the honeypot empty; this one's is filled in.
     pub trapped: bool,
-    /// The platform's own id of the submission.
-    pub external_id: Option<String>,
     /// The platform has marked it as a test.
     pub is_test: bool,
 }
@@ -31,21 +29,14 @@ pub struct Extracted {
 const EXTERNAL_ID_MAX: usize = 255;
 
 impl Preset {
-    /// Reads an element by the preset's names. What no name fits is kept as an answer. `header`
-    /// gives the value of one of the request's headers.
+    /// Reads an element by the preset's names. What no name fits is kept as an answer.
     ///
     /// # Errors
     /// More than 1000 fields.
-    pub fn extract(
-        &self,
-        item: Value,
-        honeypot: Option<&str>,
-        header: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Extracted, TooMany> {
+    pub fn extract(&self, item: Value, honeypot: Option<&str>) -> Result<Extracted, TooMany> {
         let honeypot = honeypot.map(fold);
         let mut collector = Collector::default();
         self.look_beside(&item, &mut collector.evidence);
-        let external_id = self.external_id(&item, header);
         let is_test = self.test.any.iter().any(|filter| filter.holds(&item));
         let text =
             |(label, path): (&String, &Path)| Some((label.clone(), path.text(&item)?.into_owned()));
@@ -67,11 +58,16 @@ impl Preset {
         for (label, value) in meta {
             collector.answer(&label, None, &[value]);
         }
-        Ok(Extracted { draft: collector.into_draft(), trapped, external_id, is_test })
+        Ok(Extracted { draft: collector.into_draft(), trapped, is_test })
     }
 
-    /// The platform's own id of what an element holds.
-    fn external_id(&self, item: &Value, header: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    /// The platform's own id of what an element holds. `header` gives the value of one of the
+    /// request's headers.
+    pub fn external_id(
+        &self,
+        item: &Value,
+        header: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<String> {
         let id = self.external_id.as_ref()?.render(|piece| match piece {
             Piece::Header(name) => header(name).map(|value| Cow::Owned(value.into_bytes())),
             Piece::Body(path) => {
@@ -295,7 +291,7 @@ mod tests {
 
     fn extracted(document: Value, honeypot: Option<&str>) -> Extracted {
         let preset = Preset::load("web-form", []).unwrap();
-        preset.extract(document, honeypot, &|_| None).unwrap()
+        preset.extract(document, honeypot).unwrap()
     }
 
     fn draft(document: Value) -> Draft {

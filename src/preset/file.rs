@@ -97,6 +97,9 @@ pub(super) struct LeadSection {
     /// What must hold of an event, or no lead can be made of it.
     #[serde(default)]
     pub(super) need: Vec<Filter>,
+    /// What holds of an event that asks to erase the submission of its external id.
+    #[serde(default)]
+    pub(super) deletion: Option<Filter>,
     /// What is kept beside the form's fields, as an answer of that label.
     #[serde(default)]
     pub(super) meta: BTreeMap<String, Path>,

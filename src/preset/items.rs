@@ -44,11 +44,25 @@ pub struct FanOut {
 pub struct Items {
     /// The elements that are leads.
     pub leads: Vec<Value>,
-    /// Elements that lack what a lead of this platform has; why.
-    pub unusable: Vec<(Value, &'static str)>,
+    /// What no lead can be made of.
+    pub unusable: Vec<Unusable>,
     /// How many events of other kinds there were.
     pub ignored: usize,
 }
+
+/// Something that lacks what a lead of its platform has.
+#[derive(Debug)]
+pub struct Unusable {
+    /// The element; or the whole document, where no elements are found in it.
+    pub value: Value,
+    /// It is the whole document.
+    pub is_whole: bool,
+    /// Why, in words of ours.
+    pub why: &'static str,
+}
+
+/// Why an element that lacks something is of no use.
+pub const LACKING: &str = "it lacks what a lead of this platform has";
 
 /// How deep a name in brackets may go.
 const BRACKETS_MAX: usize = 8;
@@ -84,12 +98,10 @@ impl Decode {
         let Some(fan_out) = fan_out else { return sorted(vec![document], need) };
         let events: Vec<Value> = fan_out.each.all(&document).into_iter().cloned().collect();
         if events.is_empty() {
-            let unusable = vec![(document, "it holds no event where this platform puts them")];
-            return Items { unusable, ..Items::default() };
+            return whole(document, "it holds no event where this platform puts them");
         }
         if events.len() > ITEMS_MAX {
-            let unusable = vec![(document, "it holds more than 1000 events")];
-            return Items { unusable, ..Items::default() };
+            return whole(document, "it holds more than 1000 events");
         }
         let is_kept = |event: &Value| fan_out.keep.iter().all(|filter| filter.holds(event));
         let (kept, others): (Vec<_>, Vec<_>) = events.into_iter().partition(is_kept);
@@ -97,10 +109,16 @@ impl Decode {
     }
 }
 
+/// A document in which no elements are found.
+fn whole(value: Value, why: &'static str) -> Items {
+    let unusable = vec![Unusable { value, is_whole: true, why }];
+    Items { unusable, ..Items::default() }
+}
+
 fn sorted(events: Vec<Value>, need: &[Filter]) -> Items {
     let is_whole = |event: &Value| need.iter().all(|filter| filter.holds(event));
     let (leads, lacking): (Vec<_>, Vec<_>) = events.into_iter().partition(is_whole);
-    let lacks = |event| (event, "it lacks what a lead of this platform has");
+    let lacks = |value| Unusable { value, is_whole: false, why: LACKING };
     Items { leads, unusable: lacking.into_iter().map(lacks).collect(), ignored: 0 }
 }
 

@@ -36,8 +36,8 @@ use self::file::{
 use self::filter::Filter;
 pub use self::handshake::{Answer, Handshake};
 pub use self::heard::Heard;
-pub use self::items::Items;
 use self::items::{Decode, FanOut};
+pub use self::items::{Items, LACKING, Unusable};
 use self::names::Names;
 pub use self::names::{Meaning, Target};
 use self::path::Path;
@@ -104,6 +104,7 @@ pub struct Preset {
     decode: Decode,
     fan_out: Option<FanOut>,
     need: Vec<Filter>,
+    deletion: Option<Filter>,
     external_id: Option<Template>,
     meta: BTreeMap<String, Path>,
     bags: Bags,
@@ -152,7 +153,7 @@ impl Preset {
         let mut secrets = file.secrets;
         let any_secret = || "a secret of the source's own, sent with each post".to_owned();
         secrets.entry(TOKEN.to_owned()).or_insert_with(any_secret);
-        let LeadSection { external_id, same_within, need, meta, unusable } = file.lead;
+        let LeadSection { external_id, same_within, need, deletion, meta, unusable } = file.lead;
         Ok(Self {
             id: file.id,
             title: file.title,
@@ -169,6 +170,7 @@ impl Preset {
             decode: file.decode,
             fan_out: file.fan_out,
             need,
+            deletion,
             external_id: external_id.map(|IdTemplate(template)| template),
             meta,
             bags: file.bag,
@@ -186,6 +188,21 @@ impl Preset {
     /// Whether a post is passed over, and answered as taken, though nobody has signed it.
     pub fn passes_over_unsigned(&self, heard: &Heard<'_>) -> bool {
         heard.json().is_some_and(|document| self.decode.passes_over_unsigned(document))
+    }
+
+    /// Whether an element is the platform's word that a submission is to be erased.
+    pub fn is_deletion(&self, element: &serde_json::Value) -> bool {
+        self.deletion.as_ref().is_some_and(|filter| filter.holds(element))
+    }
+
+    /// Whether an element lacks what a lead of this platform has.
+    pub fn lacks(&self, element: &serde_json::Value) -> bool {
+        !self.need.iter().all(|filter| filter.holds(element))
+    }
+
+    /// Whether an element only says that there is a lead, which is to be fetched.
+    pub fn is_notice(&self, _element: &serde_json::Value) -> bool {
+        false
     }
 
     /// Whether a submission's id is one of the whole post, which may hold several.
@@ -352,7 +369,7 @@ mod tests {
                 let count = items.leads.len() + items.unusable.len() + items.ignored;
                 prop_assert!(count > 0, "{name}: {document}");
                 for item in items.leads {
-                    prop_assert!(preset.extract(item, Some("website"), &|_| None).is_ok());
+                    prop_assert!(preset.extract(item, Some("website")).is_ok());
                 }
             }
         }

@@ -1,0 +1,253 @@
+//! From one element of a post to what is stored of it.
+
+use serde_json::Value;
+
+use super::Source;
+use super::stored::element_body;
+use crate::config::Invalid;
+use crate::lead::{Identity, Lead, RawBody};
+use crate::normalise::fold::fold;
+use crate::normalise::{Draft, Fault, Normalised, Rules, normalise};
+use crate::preset::{Algorithm, Meaning, TooMany};
+use crate::store::{Content, Idempotency};
+
+/// What the request that brought an element tells beside its body.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// `Referer`: the page that held the form, where nothing better says it.
+    pub referer: Option<&'a str>,
+    /// The query of the endpoint, as it came: utm values and click ids in it are weaker than the
+    /// body's.
+    pub query: &'a str,
+    /// A header's value by its name in any case.
+    pub header: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Beside<'_> {
+    /// Nothing: the request is long gone, or there was none.
+    pub const NOTHING: Self = Self { referer: None, query: "", header: &|_| None };
+}
+
+/// Where an element stood: what is kept of it when no lead can be made of it.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// Alone in its post, which is kept as it came.
+    Alone(&'a dyn Fn() -> RawBody),
+    /// One of several, from 0: each is kept by itself, and a batch not whole once for each of it.
+    Nth(usize),
+    /// By itself, in no post: it was fetched or stored.
+    Itself,
+}
+
+/// Why nothing is stored of an element.
+#[derive(Debug)]
+pub enum Unkept {
+    /// The honeypot is filled in: a bot's.
+    Trapped,
+    /// Whoever sent it can be told what is wrong with it.
+    Refused(Vec<Fault>),
+    /// More than 1000 fields.
+    TooMany,
+}
+
+/// What is stored of an element.
+#[derive(Debug)]
+pub struct Kept {
+    /// The platform's own id of it.
+    pub external_id: Option<String>,
+    /// What it is known by when it comes again.
+    pub idempotency: Option<Idempotency>,
+    /// What it holds.
+    pub holds: Holds,
+}
+
+/// What an element holds.
+#[derive(Debug)]
+pub enum Holds {
+    /// A person who can be reached.
+    Lead {
+        /// The lead.
+        lead: Lead,
+        /// At least one; phone before e-mail.
+        identities: Vec<Identity>,
+    },
+    /// What the platform marks as a test.
+    Test {
+        /// The lead.
+        lead: Lead,
+    },
+    /// Authentic, but unusable.
+    Unusable {
+        /// Why, in words of ours.
+        reason: String,
+        /// As much of a lead as there is.
+        lead: Option<Lead>,
+        /// What is kept of it.
+        raw: RawBody,
+    },
+    /// The platform's word that there is a lead, which is to be fetched.
+    Notice {
+        /// The element, as [`element_body`] makes it.
+        notice: RawBody,
+    },
+    /// The platform's word that what has the same external id is to be erased.
+    Deletion {
+        /// The element, as [`element_body`] makes it.
+        notice: RawBody,
+    },
+}
+
+impl Holds {
+    /// As the store takes it.
+    pub fn into_content(self) -> Content {
+        match self {
+            Self::Lead { lead, identities } => Content::Lead { lead, identities },
+            Self::Test { lead } => Content::Test { lead },
+            Self::Unusable { reason, lead, raw } => Content::Quarantined { reason, lead, raw },
+            // Until the store has a place of its own for what is to be fetched and erased.
+            Self::Notice { notice } => {
+                let reason = "the lead is to be fetched from the platform".to_owned();
+                Content::Quarantined { reason, lead: None, raw: notice }
+            }
+            Self::Deletion { notice } => {
+                let reason = "the platform asks to erase this lead".to_owned();
+                Content::Quarantined { reason, lead: None, raw: notice }
+            }
+        }
+    }
+}
+
+impl Source {
+    /// What is stored of an element of a post.
+    ///
+    /// # Errors
+    /// Why nothing is.
+    pub fn read(
+        &self,
+        element: Value,
+        place: Place<'_>,
+        beside: &Beside<'_>,
+    ) -> Result<Kept, Unkept> {
+        let preset = &self.preset;
+        let external_id = preset.external_id(&element, beside.header);
+        let external_id = external_id.map(|id| match place {
+            // One delivery, several people.
+            Place::Nth(place) if preset.id_is_of_the_post() => format!("{id}.{place}"),
+            _ => id,
+        });
+        // No id, or one that another site may give as well: the same content within a while is the
+        // same submission.
+        let by_content = preset.same_within.map(|window| {
+            let digest = Algorithm::Sha256.hex(element.to_string().as_bytes());
+            Idempotency { key: format!("content:{digest}"), window: Some(window) }
+        });
+        let holds = match self.known_at_once(&element, external_id.is_some()) {
+            Some(holds) => holds,
+            None => self.extracted(element, place, beside)?,
+        };
+        let idempotency = by_content.or_else(|| external_id.clone().map(Idempotency::of_id));
+        Ok(Kept { external_id, idempotency, holds })
+    }
+
+    /// An element that stands by itself, with everything that was fetched for it. It is always kept:
+    /// there is nobody to be told what is wrong with it.
+    pub fn read_itself(&self, element: Value) -> Kept {
+        let raw = element_body(&element);
+        let external_id = self.preset.external_id(&element, Beside::NOTHING.header);
+        let reason = match self.read(element, Place::Itself, &Beside::NOTHING) {
+            Ok(kept) => return kept,
+            Err(Unkept::Trapped) => "its honeypot is filled in",
+            Err(Unkept::Refused(_)) => NOBODY,
+            Err(Unkept::TooMany) => "more than 1000 fields",
+        };
+        let idempotency = external_id.clone().map(Idempotency::of_id);
+        let holds = Holds::Unusable { reason: reason.to_owned(), lead: None, raw };
+        Kept { external_id, idempotency, holds }
+    }
+
+    /// What needs no look at the person's data: that it is to be fetched, or to be erased.
+    fn known_at_once(&self, element: &Value, has_id: bool) -> Option<Holds> {
+        let preset = &self.preset;
+        if preset.is_deletion(element) {
+            let notice = element_body(element);
+            return Some(match has_id {
+                true => Holds::Deletion { notice },
+                false => Holds::Unusable {
+                    reason: "it asks to erase a lead and does not say which".to_owned(),
+                    lead: None,
+                    raw: notice,
+                },
+            });
+        }
+        preset.is_notice(element).then(|| Holds::Notice { notice: element_body(element) })
+    }
+
+    fn extracted(
+        &self,
+        element: Value,
+        place: Place<'_>,
+        beside: &Beside<'_>,
+    ) -> Result<Holds, Unkept> {
+        let preset = &self.preset;
+        let itself = match place {
+            Place::Alone(whole) => Raw::Whole(whole),
+            Place::Nth(_) | Place::Itself => Raw::Element(element_body(&element)),
+        };
+        let extracted = preset.extract(element, self.honeypot.as_deref());
+        let extracted = extracted.map_err(|TooMany| Unkept::TooMany)?;
+        if extracted.trapped {
+            return Err(Unkept::Trapped);
+        }
+        let mut draft = extracted.draft;
+        self.add_evidence(&mut draft, beside);
+        let test_region = preset.test_region.as_deref().filter(|_| extracted.is_test);
+        let rules = Rules {
+            region: test_region.unwrap_or(&self.region),
+            name_order: self.name_order,
+            source_page: self.page_url.as_ref(),
+            endpoint: &self.endpoint,
+        };
+        let Normalised { lead, identities, faults } = normalise(draft, &rules);
+        if extracted.is_test {
+            return Ok(Holds::Test { lead });
+        }
+        if !identities.is_empty() {
+            return Ok(Holds::Lead { lead, identities });
+        }
+        if self.invalid == Invalid::Reject {
+            return Err(Unkept::Refused(faults));
+        }
+        let raw = match itself {
+            Raw::Whole(whole) => whole(),
+            Raw::Element(element) => element,
+        };
+        Ok(Holds::Unusable { reason: NOBODY.to_owned(), lead: Some(lead), raw })
+    }
+
+    /// What the request tells of where the submission came from: the page in `Referer`, and utm
+    /// values and click ids in the endpoint's own query, weaker than the payload's.
+    fn add_evidence(&self, draft: &mut Draft, beside: &Beside<'_>) {
+        draft.evidence.referer_header = beside.referer.map(str::to_owned);
+        for (name, value) in url::form_urlencoded::parse(beside.query.as_bytes()) {
+            let name = fold(&name);
+            match (self.preset.meaning(&name), name.strip_prefix("utm_")) {
+                (Meaning::Utm, Some(utm)) => {
+                    draft.evidence.explicit_utm.push((utm.to_owned(), value.into_owned()));
+                }
+                (Meaning::ClickId, _) => {
+                    draft.evidence.explicit_click_ids.push((name.into_owned(), value.into_owned()));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// What is kept of an element that is of no use.
+enum Raw<'a> {
+    Whole(&'a dyn Fn() -> RawBody),
+    Element(RawBody),
+}
+
+/// Why a lead without an identity is of no use.
+const NOBODY: &str = "neither a phone number nor an e-mail address could be used";
