@@ -104,15 +104,8 @@ impl Holds {
             Self::Lead { lead, identities } => Content::Lead { lead, identities },
             Self::Test { lead } => Content::Test { lead },
             Self::Unusable { reason, lead, raw } => Content::Quarantined { reason, lead, raw },
-            // Until the store has a place of its own for what is to be fetched and erased.
-            Self::Notice { notice } => {
-                let reason = "the lead is to be fetched from the platform".to_owned();
-                Content::Quarantined { reason, lead: None, raw: notice }
-            }
-            Self::Deletion { notice } => {
-                let reason = "the platform asks to erase this lead".to_owned();
-                Content::Quarantined { reason, lead: None, raw: notice }
-            }
+            Self::Notice { notice } => Content::Notice { notice },
+            Self::Deletion { .. } => Content::Deletion,
         }
     }
 }
@@ -145,7 +138,12 @@ impl Source {
             Some(holds) => holds,
             None => self.extracted(element, place, beside)?,
         };
-        let idempotency = by_content.or_else(|| external_id.clone().map(Idempotency::of_id));
+        let by_id = |id: &String| match &holds {
+            // Not known by the same as what it is of.
+            Holds::Deletion { .. } => Idempotency::of_id(format!("deleted {id}")),
+            _ => Idempotency::of_id(id),
+        };
+        let idempotency = by_content.or_else(|| external_id.as_ref().map(by_id));
         Ok(Kept { external_id, idempotency, holds })
     }
 
