@@ -133,15 +133,13 @@ impl App {
         } else {
             (Vec::new(), Notifier::default(), None)
         };
-        let pages = config.sources.iter();
-        let pages = pages.filter_map(|(id, source)| Some((id.clone(), source.page_url.clone()?)));
         let rates = config.destinations.iter();
         let rates = rates.map(|(id, destination)| (id.clone(), destination.rate));
         let console = Arc::new(Console {
             token: surroundings.admin_token.clone(),
             region: config.phone.default_region.clone(),
             server: config.server.clone(),
-            source_pages: pages.collect(),
+            sources,
             store: Arc::clone(&store),
             lanes,
             destinations: rates.collect(),

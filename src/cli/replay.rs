@@ -15,7 +15,7 @@ pub(super) struct Replay {
     /// The ids of those to replay
     #[arg(value_name = "ID", conflicts_with_all = ["source", "destination", "since", "until"])]
     ids: Vec<SubmissionId>,
-    /// All of this state: dead or unknown
+    /// All of this state: dead, unknown or quarantined
     #[arg(long)]
     state: Option<State>,
     /// Of those, only this source's

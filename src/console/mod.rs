@@ -19,14 +19,14 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpResponse, Resource, guard};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
-use url::Url;
 
 use crate::config::{Pace, Server};
 use crate::credentials::{bearer, equal};
 use crate::delivery::Lane;
-use crate::lead::{Clock, DestinationId, SourceId};
+use crate::lead::{Clock, DestinationId};
 use crate::notify::Notifier;
 use crate::problem::Problem;
+use crate::source::Sources;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -38,8 +38,8 @@ pub struct Console {
     pub region: String,
     /// Where the gateway is reached: the last resort for the base of a corrected lead's `ref_url`.
     pub server: Server,
-    /// The page that a source's submissions come from where they name none.
-    pub source_pages: BTreeMap<SourceId, Url>,
+    /// How each source reads what was kept of a post.
+    pub sources: Sources,
     /// The ledger.
     pub store: Arc<dyn Store>,
     /// The lanes of this process.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::body::{self, Fields};
 use super::{Console, correction, leads, store_problem};
 use crate::config::NameOrder;
-use crate::lead::{Identity, Lead, Record, State, SubmissionId};
+use crate::lead::{Record, State, SubmissionId};
 use crate::normalise::Rules;
 use crate::normalise::correct::{Correction, correct};
 use crate::problem::{FieldError, Problem};
@@ -26,8 +26,8 @@ const LOOKED_AT_MAX: usize = 100_000;
 const BUSY_TRIES: u32 = 10;
 const BUSY_WAIT: Duration = Duration::from_millis(200);
 
-/// What can be replayed together; a quarantined one needs corrections of its own.
-const TOGETHER: [State; 2] = [State::Dead, State::Unknown];
+/// What can be replayed.
+const REPLAYABLE: [State; 3] = [State::Dead, State::Unknown, State::Quarantined];
 
 pub(super) async fn one(
     request: HttpRequest,
@@ -48,14 +48,20 @@ async fn replay_one(
     console.authorise(request)?;
     let id: SubmissionId = id.parse().map_err(|_| leads::missing())?;
     let correction = correction::read(body::read(payload).await?).map_err(body::invalid)?;
-    let corrected = match correction {
-        Some(correction) => {
-            let (lead, identities) = corrected(console, id, correction).await?;
-            Some(Content::Lead { lead, identities })
-        }
-        None => None,
+    let found = console.store.find(id).await.map_err(|error| store_problem(&error))?;
+    let record = found.ok_or_else(leads::missing)?;
+    if !REPLAYABLE.contains(&record.state) {
+        return Err(refused(record.state));
+    }
+    let content = match correction {
+        Some(correction) => Some(corrected(console, record, correction)?),
+        None => match anew(console, &record).await.map_err(|error| store_problem(&error))? {
+            Anew::AsItIs => None,
+            Anew::Read(content) => Some(content),
+            Anew::Unusable(why) => return Err(unusable(&why)),
+        },
     };
-    let replayed = console.store.replay(id, console.clock.now(), corrected).await;
+    let replayed = console.store.replay(id, console.clock.now(), content).await;
     let answer = match replayed.map_err(|error| store_problem(&error))? {
         Replayed::Queued => json!({ "status": "replayed", "id": id }),
         Replayed::Merged { into } => {
@@ -69,17 +75,39 @@ async fn replay_one(
     Ok(HttpResponse::Ok().json(answer))
 }
 
-/// The record's lead with its corrections, and who that is.
-async fn corrected(
-    console: &Console,
-    id: SubmissionId,
-    correction: Correction,
-) -> Result<(Lead, Vec<Identity>), Problem> {
-    let found = console.store.find(id).await.map_err(|error| store_problem(&error))?;
-    let Record { state, source, lead, .. } = found.ok_or_else(leads::missing)?;
-    if !TOGETHER.contains(&state) && state != State::Quarantined {
-        return Err(refused(state));
+/// What a record holds when it is replayed without corrections.
+enum Anew {
+    /// What it held.
+    AsItIs,
+    /// It was quarantined, and its body read as its source reads one now.
+    Read(Content),
+    /// No lead can be made of it, still; why.
+    Unusable(String),
+}
+
+async fn anew(console: &Console, record: &Record) -> Result<Anew, StoreError> {
+    if record.state != State::Quarantined {
+        return Ok(Anew::AsItIs);
     }
+    let Some(body) = console.store.body(record.id).await? else {
+        return Ok(Anew::Unusable("nothing of what was posted is kept".to_owned()));
+    };
+    let Some(source) = console.sources.get(&record.source) else {
+        return Ok(Anew::Unusable("its source is not configured any more".to_owned()));
+    };
+    Ok(match source.read_stored(&body).await {
+        Ok(kept) => Anew::Read(kept.holds.into_content()),
+        Err(why) => Anew::Unusable(why.to_string()),
+    })
+}
+
+/// The record's lead with its corrections, and who that is.
+fn corrected(
+    console: &Console,
+    record: Record,
+    correction: Correction,
+) -> Result<Content, Problem> {
+    let Record { source, lead, .. } = record;
     let endpoint = console.server.endpoint(&source).map_err(|error| {
         let detail = format!("the gateway's own address cannot be written as a URL: {error}");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
@@ -87,10 +115,12 @@ async fn corrected(
     let rules = Rules {
         region: &console.region,
         name_order: NameOrder::FamilyFirst, // of names in parts; a corrected one is whole
-        source_page: console.source_pages.get(&source),
+        source_page: console.sources.get(&source).and_then(|source| source.page_url.as_ref()),
         endpoint: &endpoint,
     };
-    correct(lead.unwrap_or_default(), correction, &rules).map_err(|faults| {
+    let corrected = correct(lead.unwrap_or_default(), correction, &rules);
+    let corrected = corrected.map(|(lead, identities)| Content::Lead { lead, identities });
+    corrected.map_err(|faults| {
         let error = |fault: crate::normalise::Fault| FieldError {
             field: fault.field.into(),
             code: fault.code,
@@ -108,11 +138,19 @@ fn refused(state: State) -> Problem {
         State::Merged => "its person has a lead, which it has joined",
         State::Test => "it is a test, which is never sent",
         State::Erased => "nothing is left of it",
-        State::Quarantined => "no lead could be made of it: say in the body what is corrected",
-        State::Dead | State::Unknown => "it changed at this moment; try again",
+        State::Dead | State::Unknown | State::Quarantined => "it changed at this moment; try again",
     };
     let detail = format!("a submission that is {state} is not replayed: {why}");
     Problem::new(StatusCode::CONFLICT, "not-replayable", detail).with_state(state)
+}
+
+/// 409: it is read as it was read before.
+fn unusable(why: &str) -> Problem {
+    let detail = format!(
+        "no lead can be made of it, still: {why}; mend the mapping of its source, or say in the \
+         body what is corrected"
+    );
+    Problem::new(StatusCode::CONFLICT, "not-replayable", detail).with_state(State::Quarantined)
 }
 
 pub(super) async fn many(
@@ -162,10 +200,15 @@ fn query(body: Value) -> Result<Query, Vec<FieldError>> {
     };
     let is_at_fault = |fields: &Fields| fields.errors.iter().any(|error| error.field == "state");
     match state {
-        Some(state) if TOGETHER.contains(&state) => {}
-        Some(_) => fields.fault("state", "not_replayable", "expected dead or unknown"),
+        Some(state) if REPLAYABLE.contains(&state) => {}
+        Some(_) => {
+            fields.fault("state", "not_replayable", "expected dead, unknown or quarantined");
+        }
         None if is_at_fault(&fields) => {}
-        None => fields.fault("state", "missing", "say which to replay: dead or unknown"),
+        None => {
+            let which = "say which to replay: dead, unknown or quarantined";
+            fields.fault("state", "missing", which);
+        }
     }
     let errors = fields.finish();
     if errors.is_empty() { Ok(query) } else { Err(errors) }
@@ -181,14 +224,15 @@ async fn replay_all(console: &Console, mut query: Query) -> (u64, Result<bool, S
             Err(error) => return (replayed, Err(error)),
         };
         looked_at += page.records.len();
-        let ids: Vec<_> = page.records.into_iter().map(|record| record.id).collect();
-        let mut done = stream::iter(ids).map(|id| patiently(console, id)).buffer_unordered(AT_ONCE);
+        let records = stream::iter(page.records);
+        let mut done = records.map(|record| patiently(console, record)).buffer_unordered(AT_ONCE);
         let mut failed = None;
         while let Some(one) = done.next().await {
             match one {
                 Ok(Replayed::Queued | Replayed::Merged { .. }) => replayed += 1,
                 Ok(Replayed::Test | Replayed::Quarantined) => replayed += 1,
-                Ok(Replayed::Refused(_) | Replayed::Missing) => {} // it changed meanwhile
+                // It changed meanwhile, or is of no more use than it was.
+                Ok(Replayed::Refused(_) | Replayed::Missing) => {}
                 Err(error) => {
                     failed = Some(error);
                     break;
@@ -206,9 +250,14 @@ async fn replay_all(console: &Console, mut query: Query) -> (u64, Result<bool, S
 }
 
 /// Forms go first: while the store has too much to do, a replay waits.
-async fn patiently(console: &Console, id: SubmissionId) -> Result<Replayed, StoreError> {
+async fn patiently(console: &Console, record: Record) -> Result<Replayed, StoreError> {
+    let content = match anew(console, &record).await? {
+        Anew::AsItIs => None,
+        Anew::Read(content) => Some(content),
+        Anew::Unusable(_) => return Ok(Replayed::Refused(record.state)),
+    };
     for _ in 0..BUSY_TRIES {
-        match console.store.replay(id, console.clock.now(), None).await {
+        match console.store.replay(record.id, console.clock.now(), content.clone()).await {
             Err(StoreError::Busy) => tokio::time::sleep(BUSY_WAIT).await,
             decided => return decided,
         }
@@ -234,7 +283,7 @@ mod tests {
         };
         assert_eq!(faults(Value::Null), ["state missing"]);
         assert_eq!(faults(json!({"state": "gone"})), ["state malformed"]);
-        for state in ["created", "quarantined", "pending"] {
+        for state in ["created", "merged", "pending"] {
             assert_eq!(faults(json!({ "state": state })), ["state not_replayable"]);
         }
         let wrong = json!({"state": "dead", "since": "today", "sauce": "x", "source": "a b"});

@@ -15,6 +15,7 @@ use crate::served::Served;
 over_every_store!(
     a_dead_lead_is_corrected_and_created,
     a_quarantined_submission_is_corrected_and_created,
+    what_was_kept_is_read_anew_when_the_mapping_is_mended,
     all_that_died_of_a_mistake_are_replayed_when_it_is_mended,
     a_replay_joins_the_lead_that_its_person_has_meanwhile,
 );
@@ -115,6 +116,45 @@ async fn a_quarantined_submission_is_corrected_and_created(store: Backing) {
     let record = gateway.settled(&id, &["created"]).await;
     assert_eq!(record["lead"]["name"], "Thử", "what was there is there");
     assert_eq!(caresoft.leads_of("0900000003").len(), 1);
+    gateway.assert_ledger_sums().await;
+    gateway.stop().await;
+}
+
+async fn what_was_kept_is_read_anew_when_the_mapping_is_mended(store: Backing) {
+    let caresoft = CareSoft::start(Options::default());
+    let folder = TempDir::new().unwrap();
+    let source = "invalid = \"quarantine\"";
+    let mut config = configuration(&store, &folder, caresoft.address, source);
+    let before = gateway(&config).await;
+    let posted = json!({"goi_lai_cho": "0900000003", "utm_source": "fb", "dich_vu": "A"});
+    let first = before.submit(posted).await;
+    let second = before.submit(json!({"goi_lai_cho": "0900000004"})).await;
+    let useless = before.submit(json!({"dich_vu": "A"})).await;
+    for id in [&first, &second, &useless] {
+        before.settled(id, &["quarantined"]).await;
+    }
+    let (status, problem) = replay(&before, &first, Value::Null).await;
+    assert_eq!((status, &problem["state"]), (409, &json!("quarantined")));
+    assert!(problem["detail"].as_str().unwrap().contains("still: neither a phone"), "{problem}");
+    before.stop().await;
+
+    for source in config.sources.values_mut() {
+        source.fields.insert("phone".into(), vec!["goi_lai_cho".into()]);
+    }
+    let gateway = gateway(&config).await;
+    assert_eq!(replay(&gateway, &first, Value::Null).await.0, 200);
+    let record = gateway.settled(&first, &["created"]).await;
+    assert_eq!(record["lead"]["phone"], "+84900000003");
+    assert_eq!(record["lead"]["utm"], json!({"source": "fb"}));
+    assert_eq!(record["lead"]["answers"][0]["value"], "A");
+    let all = json!({"state": "quarantined"});
+    let (status, told) = answer(gateway.admin_post("/api/replay", all).await).await;
+    assert_eq!((status, &told["replayed"]), (200, &json!(1)), "the other is of no use still");
+    gateway.settled(&second, &["created"]).await;
+    assert_eq!(gateway.record(&useless).await["state"], "quarantined");
+    for phone in ["0900000003", "0900000004"] {
+        assert_eq!(caresoft.leads_of(phone).len(), 1);
+    }
     gateway.assert_ledger_sums().await;
     gateway.stop().await;
 }
