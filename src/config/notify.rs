@@ -50,16 +50,22 @@ pub enum NotifyEvent {
     LaneResumed,
     /// A source that has sent before sends nothing.
     SourceSilent,
+    /// Nothing can be fetched for a source any more: its token does not work.
+    SourceStopped,
+    /// It is fetched for it again.
+    SourceResumed,
 }
 
 impl NotifyEvent {
     /// Every event.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::LeadCreated,
         Self::LeadDead,
         Self::LaneStopped,
         Self::LaneResumed,
         Self::SourceSilent,
+        Self::SourceStopped,
+        Self::SourceResumed,
     ];
 
     /// The event's name in the configuration, in a signal and in the metrics.
@@ -70,6 +76,8 @@ impl NotifyEvent {
             Self::LaneStopped => "lane.stopped",
             Self::LaneResumed => "lane.resumed",
             Self::SourceSilent => "source.silent",
+            Self::SourceStopped => "source.stopped",
+            Self::SourceResumed => "source.resumed",
         }
     }
 }

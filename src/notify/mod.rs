@@ -1,5 +1,5 @@
 //! Outcome signals: the operator's own URL is told when a lead is created or dead, a lane stops
-//! or goes on, a source is silent.
+//! or goes on, a source is silent or cannot be fetched for.
 //!
 //! Whoever has something to tell gives it to a [`Notifier`] and goes on at once; a [`Courier`]
 //! posts it, again and again for about an hour. All of it is in memory and bounded: what a crash
@@ -21,12 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 pub use self::courier::{Courier, OpenError};
 use self::notice::Notice;
-pub use self::notice::Standing;
+pub use self::notice::{Settling, Standing};
 pub use self::signals::{RunningSignals, Signals};
 use self::silence::Silence;
 use crate::config::{Notify, NotifyEvent};
 use crate::lead::{Clock, DestinationId, SourceId, Timestamp};
-use crate::store::{Outcome, Work};
+use crate::store::Outcome;
 use crate::telemetry::Metrics;
 
 /// Signals that are kept, those that are tried again among them: some 5 MB.
@@ -70,13 +70,13 @@ pub fn open(
 
 impl Notifier {
     /// Work on a record has ended so, and it is written down. Tells of `created` and `dead`.
-    pub fn settled(&self, work: &Work, outcome: &Outcome, at: Timestamp) {
+    pub fn settled(&self, lead: Settling<'_>, outcome: &Outcome, at: Timestamp) {
         match outcome {
             Outcome::Created(upstream) => {
-                self.tell(NotifyEvent::LeadCreated, || Notice::created(work, *upstream, at));
+                self.tell(NotifyEvent::LeadCreated, || Notice::created(&lead, *upstream, at));
             }
             Outcome::Dead { reason } => {
-                self.tell(NotifyEvent::LeadDead, || Notice::dead(work, reason, at));
+                self.tell(NotifyEvent::LeadDead, || Notice::dead(&lead, reason, at));
             }
             _ => {}
         }
@@ -98,6 +98,18 @@ impl Notifier {
         if let Some(notice) = Notice::moved(lane, version, before, after, at) {
             self.tell(notice.event, || notice);
         }
+    }
+
+    /// Nothing can be fetched for `source` until somebody has mended it; it is looked again at
+    /// `until`. `reason` holds nobody's data.
+    pub fn source_stopped(&self, source: &SourceId, reason: &str, until: Timestamp, at: Timestamp) {
+        let notice = || Notice::source_stopped(source, reason, until, at);
+        self.tell(NotifyEvent::SourceStopped, notice);
+    }
+
+    /// It is fetched for `source` again.
+    pub fn source_resumed(&self, source: &SourceId, at: Timestamp) {
+        self.tell(NotifyEvent::SourceResumed, || Notice::source_resumed(source, at));
     }
 
     /// `source` has sent nothing since `last_received_at`.

@@ -1,11 +1,11 @@
-//! What the operator is told: five things, none with a person's data in it.
+//! What the operator is told: seven things, none with a person's data in it.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::config::NotifyEvent;
 use crate::lead::{DestinationId, SourceId, Timestamp, Upstream};
-use crate::store::Work;
+use crate::store::Lease;
 
 /// How a lane's gate stands, for the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,16 +31,16 @@ pub(super) struct Notice {
 }
 
 impl Notice {
-    pub(super) fn created(work: &Work, upstream: Upstream, at: Timestamp) -> Self {
+    pub(super) fn created(lead: &Settling<'_>, upstream: Upstream, at: Timestamp) -> Self {
         let ids = json!({ "lead_id": upstream.lead_id, "requester_id": upstream.requester_id });
-        let data = lead(work, "created", at, ("upstream", ids));
-        Self::new(NotifyEvent::LeadCreated, lead_id("created", work), at, &data)
+        let data = lead.data("created", at, ("upstream", ids));
+        Self::new(NotifyEvent::LeadCreated, lead.signal_id("created"), at, &data)
     }
 
     /// `reason` is one that may be shown: CareSoft's words have phones and addresses masked.
-    pub(super) fn dead(work: &Work, reason: &str, at: Timestamp) -> Self {
-        let data = lead(work, "dead", at, ("reason", json!(reason)));
-        Self::new(NotifyEvent::LeadDead, lead_id("dead", work), at, &data)
+    pub(super) fn dead(lead: &Settling<'_>, reason: &str, at: Timestamp) -> Self {
+        let data = lead.data("dead", at, ("reason", json!(reason)));
+        Self::new(NotifyEvent::LeadDead, lead.signal_id("dead"), at, &data)
     }
 
     /// What it is to the operator that the shared gate of `lane` became `after`, as its version
@@ -71,29 +71,60 @@ impl Notice {
         Self::new(NotifyEvent::SourceSilent, id, at, &data)
     }
 
+    /// `reason` holds words of ours and the platform's codes.
+    pub(super) fn source_stopped(
+        source: &SourceId,
+        reason: &str,
+        until: Timestamp,
+        at: Timestamp,
+    ) -> Self {
+        let id = format!("source_stopped_{source}_{}", at.as_millis());
+        let data = json!({ "source": source, "reason": reason, "until": until });
+        Self::new(NotifyEvent::SourceStopped, id, at, &data)
+    }
+
+    pub(super) fn source_resumed(source: &SourceId, at: Timestamp) -> Self {
+        let id = format!("source_resumed_{source}_{}", at.as_millis());
+        let data = json!({ "source": source, "reason": null, "until": null });
+        Self::new(NotifyEvent::SourceResumed, id, at, &data)
+    }
+
     fn new(event: NotifyEvent, id: String, at: Timestamp, data: &Value) -> Self {
         let body = json!({ "type": event.as_str(), "timestamp": at, "data": data });
         Self { event, id, body: body.to_string().into() }
     }
 }
 
-/// A lead can die, be replayed and die again: each lease of it has a number of its own.
-fn lead_id(word: &str, work: &Work) -> String {
-    format!("lead_{word}_{}_{}", work.lease.id, work.lease.fence)
+/// The submission that is being settled.
+#[derive(Debug, Clone, Copy)]
+pub struct Settling<'a> {
+    /// By which it is.
+    pub lease: &'a Lease,
+    /// Where it came from.
+    pub source: &'a SourceId,
+    /// When it was accepted.
+    pub received_at: Timestamp,
 }
 
-/// What every signal about a lead holds, and `(key, value)`.
-fn lead(work: &Work, state: &str, settled_at: Timestamp, (key, value): (&str, Value)) -> Value {
-    let mut data = json!({
-        "id": work.lease.id,
-        "source": work.source,
-        "destination": work.lease.lane,
-        "state": state,
-        "received_at": work.received_at,
-        "settled_at": settled_at,
-    });
-    data[key] = value;
-    data
+impl Settling<'_> {
+    /// A lead can die, be replayed and die again: each lease of it has a number of its own.
+    fn signal_id(&self, word: &str) -> String {
+        format!("lead_{word}_{}_{}", self.lease.id, self.lease.fence)
+    }
+
+    /// What every signal about a lead holds, and `(key, value)`.
+    fn data(&self, state: &str, settled_at: Timestamp, (key, value): (&str, Value)) -> Value {
+        let mut data = json!({
+            "id": self.lease.id,
+            "source": self.source,
+            "destination": self.lease.lane,
+            "state": state,
+            "received_at": self.received_at,
+            "settled_at": settled_at,
+        });
+        data[key] = value;
+        data
+    }
 }
 
 #[cfg(test)]

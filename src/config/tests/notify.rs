@@ -83,7 +83,7 @@ retries = 5
     leadgate.toml:3: notify.secret: what follows whsec_ is no base64; look for what was copied along
     leadgate.toml:3: notify.secret: what follows whsec_ is no base64; look for what was copied along
     leadgate.toml:4: notify.events[0]: "lead.creatd" cannot be used; did you mean "lead.created"?
-    leadgate.toml:4: notify.events[1]: "comment" cannot be used; expected lead.created or lead.dead or lane.stopped or lane.resumed or source.silent
+    leadgate.toml:4: notify.events[1]: "comment" cannot be used; expected lead.created or lead.dead or lane.stopped or lane.resumed or source.silent or source.stopped or source.resumed
     leadgate.toml:5: notify.silent_after: "31d" is out of range; expected 0s to 30days
     leadgate.toml:6: notify.timeout: "0s" is out of range; expected 1ms to 1m
     leadgate.toml:7: notify.retries: there is no such key; the keys here are url, secret, events, silent_after, timeout

@@ -12,6 +12,7 @@ use super::super::gate::Turn;
 use super::{IDLE_POLL, Lane, stopped};
 use crate::fail_point::{self, FailPoint};
 use crate::lead::{Event, Timestamp};
+use crate::notify::Settling;
 use crate::store::{Outcome, Paced, Settled, Work};
 
 /// Added to a lane's pause, so that lanes that were stopped together do not resume together.
@@ -213,7 +214,9 @@ impl Lane {
             match self.store.settle(&work.lease, now, outcome.clone(), event.clone()).await {
                 Ok(settled) => {
                     if settled == Settled::Done {
-                        self.notifier.settled(work, &outcome, now);
+                        let Work { lease, source, received_at, .. } = work;
+                        let lead = Settling { lease, source, received_at: *received_at };
+                        self.notifier.settled(lead, &outcome, now);
                     } else {
                         let (id, outcome) = (work.lease.id, outcome.word());
                         tracing::warn!(lane = %self.id, lead_id = %id, outcome, "an outcome came too late");
