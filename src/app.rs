@@ -17,6 +17,7 @@ use crate::config::{Config, Destination, OnDuplicate, StoreUrl};
 use crate::console::Console;
 use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
+use crate::intake::challenge::ChallengeError;
 use crate::lead::{Clock, DestinationId};
 use crate::notify::{self, Notifier, Signals};
 use crate::source::{Source, SourceError};
@@ -95,6 +96,9 @@ pub enum StartError {
     /// A source that cannot be used.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A source's challenge that cannot be made ready.
+    #[error("challenge: {0}")]
+    Challenge(#[from] ChallengeError),
     /// A destination that cannot be used.
     #[error("destinations.{0}: {1}")]
     Destination(DestinationId, String),
@@ -126,7 +130,7 @@ impl App {
             Arc::clone(&store),
             Arc::clone(&metrics),
             clock.clone(),
-        ));
+        )?);
         let (lanes, notifier, signals) = if surroundings.delivers {
             let (notifier, signals) = Signals::open(config, &store, &metrics, &clock)?;
             (lanes(config, &store, &metrics, &notifier, &clock)?, notifier, signals)

@@ -33,6 +33,16 @@ pub struct Problem {
     state: Option<State>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
+    /// The same, as AMP's forms read it.
+    #[serde(rename = "verifyErrors", skip_serializing_if = "Vec::is_empty")]
+    verify_errors: Vec<VerifyError>,
+}
+
+/// A field at fault, in AMP's words.
+#[derive(Debug, Clone, Serialize)]
+struct VerifyError {
+    name: Cow<'static, str>,
+    message: String,
 }
 
 impl Problem {
@@ -45,12 +55,23 @@ impl Problem {
             detail: detail.into(),
             state: None,
             errors: Vec::new(),
+            verify_errors: Vec::new(),
         }
     }
 
     /// The fields at fault.
     pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
+        self
+    }
+
+    /// The same problem, with its fields told as AMP's forms read them, too.
+    pub fn for_amp(mut self) -> Self {
+        let in_amp = |error: &FieldError| VerifyError {
+            name: error.field.clone(),
+            message: error.message.clone(),
+        };
+        self.verify_errors = self.errors.iter().map(in_amp).collect();
         self
     }
 

@@ -38,7 +38,9 @@ pub(super) enum Value {
     Text(String),
     /// A whole number; none when it is beyond 128 bits.
     Integer(Option<i128>),
-    /// Something that no key of ours takes: a fraction, a boolean, a date.
+    /// A number with a fraction.
+    Fraction(f64),
+    /// Something that no key of ours takes: a boolean, a date.
     Other(&'static str),
     /// An array.
     List(Vec<Node>),
@@ -53,6 +55,7 @@ pub(super) enum Value {
 pub(super) enum Kind {
     Text,
     Integer,
+    Fraction,
     List,
     Table,
 }
@@ -63,6 +66,7 @@ impl Value {
         match self {
             Self::Text(_) => Some(Kind::Text),
             Self::Integer(_) => Some(Kind::Integer),
+            Self::Fraction(_) => Some(Kind::Fraction),
             Self::List(_) => Some(Kind::List),
             Self::Table(_) => Some(Kind::Table),
             Self::Other(_) | Self::Unread(_) => None,
@@ -74,6 +78,7 @@ impl Value {
         match self {
             Self::Text(_) | Self::Unread(_) => "a text",
             Self::Integer(_) => "a whole number",
+            Self::Fraction(_) => "a fraction",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Other(kind) => kind,
@@ -162,7 +167,10 @@ fn value_of(value: DeValue<'_>, place: &dyn Fn(usize) -> Place) -> Value {
         DeValue::Integer(number) => {
             Value::Integer(i128::from_str_radix(number.as_str(), number.radix()).ok())
         }
-        DeValue::Float(_) => Value::Other("a fraction"),
+        DeValue::Float(number) => match number.as_str().replace('_', "").parse() {
+            Ok(number) => Value::Fraction(number),
+            Err(_) => Value::Other("a fraction"),
+        },
         DeValue::Boolean(_) => Value::Other("true or false"),
         DeValue::Datetime(_) => Value::Other("a date or time"),
         DeValue::Array(array) => Value::List(list_of(array, place)),

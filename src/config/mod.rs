@@ -7,6 +7,7 @@
 //!
 //! Relative paths (databases, secrets, presets) are taken from the working directory.
 
+mod challenge;
 mod document;
 mod environment;
 mod fault;
@@ -25,6 +26,7 @@ use std::path::Path;
 use secrecy::SecretString;
 use url::Url;
 
+pub use challenge::{Challenge, ChallengeKind, OnFailure};
 pub use environment::{Environment, MapEnvironment, ProcessEnvironment};
 pub use fault::{Fault, Faults};
 pub(crate) use fault::{did_you_mean, quoted, sort as sort_faults};

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+use super::challenge::Challenge;
 use super::notify::Notify;
 use crate::lead::{DestinationId, SourceId, State};
 
@@ -318,6 +319,8 @@ pub struct Source {
     pub cors_origins: Vec<String>,
     /// A field that a person leaves empty.
     pub honeypot: Option<String>,
+    /// What tells a visitor's browser from a robot.
+    pub challenge: Option<Challenge>,
     /// Overrides the preset's tolerance of a signature's age; zero is unchecked.
     pub max_age: Option<Duration>,
     /// Overrides the host of the preset's enrichment calls.

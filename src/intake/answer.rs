@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
 use url::Url;
 
-use super::page;
+use super::{amp, page};
 use crate::lead::SubmissionId;
 use crate::preset::{Piece, Reply, Respond};
 use crate::problem::{FieldError, Problem};
@@ -33,11 +33,18 @@ pub enum Refusal {
     ContentType(&'static str),
     /// 422
     Invalid(Vec<FieldError>),
+    /// 422: the challenge in this field was not passed.
+    Challenge(FieldError),
     /// 429
     TooMany(Duration),
     /// 503
     Unavailable,
+    /// 503: nobody could say whether the challenge was passed.
+    Unverified,
 }
+
+/// Where a script may lead the visitor whose submission was taken.
+const THANKS: &str = "X-Leadgate-Thanks";
 
 /// How long a sender is asked to wait when the store cannot take a submission.
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(5);
@@ -56,6 +63,8 @@ impl Refusal {
             Self::Invalid(_) => "invalid",
             Self::TooMany(_) => "limited",
             Self::Unavailable => "unavailable",
+            Self::Challenge(_) => "challenge",
+            Self::Unverified => "unverified",
         }
     }
 
@@ -94,6 +103,12 @@ impl Refusal {
                 "neither a phone number nor an e-mail address could be used",
             )
             .with_errors(errors.clone()),
+            Self::Challenge(error) => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "challenge",
+                "the challenge that tells people from robots was not passed",
+            )
+            .with_errors(vec![error.clone()]),
             Self::TooMany(_) => Problem::new(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-requests",
@@ -103,6 +118,11 @@ impl Refusal {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "the submission could not be stored; send it again",
+            ),
+            Self::Unverified => Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unverified",
+                "the challenge could not be verified; send the submission again",
             ),
         }
     }
@@ -114,7 +134,11 @@ impl Refusal {
                 "Vui lòng kiểm tra lại số điện thoại hoặc email.",
                 "Please check the phone number or the e-mail address.",
             ),
-            Self::TooMany(_) | Self::Unavailable | Self::TooSlow => (
+            Self::Challenge(_) => (
+                "Vui lòng xác nhận bạn không phải là robot rồi gửi lại.",
+                "Please confirm that you are not a robot, and send the form again.",
+            ),
+            Self::TooMany(_) | Self::Unavailable | Self::Unverified | Self::TooSlow => (
                 "Hệ thống đang bận, vui lòng gửi lại sau giây lát.",
                 "We are busy right now. Please send the form again in a moment.",
             ),
@@ -127,10 +151,14 @@ impl Refusal {
     fn of_preset<'a>(&self, respond: &'a Respond) -> Option<&'a Reply> {
         match self {
             Self::Unauthorized => respond.denied.as_ref(),
-            Self::Malformed(_) | Self::ContentType(_) | Self::TooLong | Self::Invalid(_) => {
-                respond.invalid.as_ref()
+            Self::Malformed(_)
+            | Self::ContentType(_)
+            | Self::TooLong
+            | Self::Invalid(_)
+            | Self::Challenge(_) => respond.invalid.as_ref(),
+            Self::TooMany(_) | Self::TooSlow | Self::Unavailable | Self::Unverified => {
+                respond.busy.as_ref()
             }
-            Self::TooMany(_) | Self::TooSlow | Self::Unavailable => respond.busy.as_ref(),
             Self::UnknownSource | Self::Method => None,
         }
     }
@@ -138,7 +166,10 @@ impl Refusal {
     /// The answer: what the platform wants to hear, a problem document, or a page for a browser
     /// that posted a form.
     pub fn respond(&self, request: &HttpRequest, respond: Option<&Respond>) -> HttpResponse {
-        let problem = self.problem();
+        let mut problem = self.problem();
+        if amp::is_amp(request) {
+            problem = problem.for_amp();
+        }
         let mut response = problem.respond();
         if let Some(reply) = respond.and_then(|respond| self.of_preset(respond)) {
             let body = reply.fill(|piece| match piece {
@@ -154,7 +185,7 @@ impl Refusal {
         }
         let wait = match self {
             Self::TooMany(wait) => Some(*wait),
-            Self::Unavailable => Some(UNAVAILABLE_RETRY),
+            Self::Unavailable | Self::Unverified => Some(UNAVAILABLE_RETRY),
             _ => None,
         };
         if let Some(wait) = wait {
@@ -188,11 +219,14 @@ pub fn accepted(
     if let Some(reply) = reply {
         return written(reply, reply.fill(|_| None).unwrap_or_default());
     }
+    let thanks = thank_you.map_or(page::THANKS_PATH, Url::as_str);
     if wants_page(request) {
-        let thanks = thank_you.map_or(page::THANKS_PATH, Url::as_str);
         return HttpResponse::SeeOther().insert_header((LOCATION, thanks)).finish();
     }
-    HttpResponse::Accepted().json(Accepted { status: "accepted", ids })
+    // A page's script goes where a plain form would have gone.
+    HttpResponse::Accepted()
+        .insert_header((THANKS, thanks))
+        .json(Accepted { status: "accepted", ids })
 }
 
 #[derive(Serialize)]
@@ -209,7 +243,10 @@ fn wants_page(request: &HttpRequest) -> bool {
         text(CONTENT_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().contains("json"));
     let accept = text(ACCEPT).unwrap_or_default().to_ascii_lowercase();
     let html = preference(&accept, "text/html");
-    !sent_json && html > 0.0 && html >= preference(&accept, "application/json")
+    !sent_json
+        && !amp::is_amp(request)
+        && html > 0.0
+        && html >= preference(&accept, "application/json")
 }
 
 /// The quality (0 to 1) that an `Accept` header gives to exactly this type.

@@ -3,7 +3,7 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderMap, HeaderValue, ORIGIN, VARY,
 };
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -12,10 +12,14 @@ use crate::problem::Problem;
 /// The request's origin, when it is one of `allowed` (`*` allows every one).
 fn allowed_origin(request: &HttpRequest, allowed: &[String]) -> Option<HeaderValue> {
     let origin = request.headers().get(ORIGIN)?;
-    let text = origin.to_str().ok()?;
+    allows(allowed, origin.to_str().ok()?).then(|| origin.clone())
+}
+
+/// Whether `origin` is one of `allowed` (`*` allows every one).
+pub fn allows(allowed: &[String], origin: &str) -> bool {
     let matches =
-        |entry: &String| entry == "*" || entry.trim_end_matches('/').eq_ignore_ascii_case(text);
-    allowed.iter().any(matches).then(|| origin.clone())
+        |entry: &String| entry == "*" || entry.trim_end_matches('/').eq_ignore_ascii_case(origin);
+    allowed.iter().any(matches)
 }
 
 /// Lets the page's script read the answer.
@@ -26,6 +30,8 @@ pub fn expose(request: &HttpRequest, allowed: &[String], headers: &mut HeaderMap
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = allowed_origin(request, allowed) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        let readable = HeaderValue::from_static("X-Leadgate-Thanks, Retry-After");
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, readable);
     }
 }
 

@@ -1,13 +1,17 @@
 //! From a request to a durable submission: guard → verify → read, as its source does → admit
 //! → answer. The only room that knows the requests of platforms.
 
+pub mod amp;
 pub mod answer;
+pub mod challenge;
 pub mod cors;
 mod door;
+pub mod embed;
 pub mod guard;
 pub mod page;
 mod receive;
 pub mod verify;
+mod visitor;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +29,7 @@ use crate::problem::Problem;
 use crate::source::Sources;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use challenge::ChallengeError;
 use guard::AddressLimiter;
 
 /// Everything that the public listener's handlers share.
@@ -44,6 +49,9 @@ pub struct Intake {
 impl Intake {
     /// The way into each of `sources`, which are compiled of `config`. With `sample_form` there is
     /// a form to try at `/`.
+    ///
+    /// # Errors
+    /// A challenge that cannot be made ready.
     pub fn new(
         config: &Config,
         sources: &Sources,
@@ -51,14 +59,14 @@ impl Intake {
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
         clock: Clock,
-    ) -> Self {
+    ) -> Result<Self, ChallengeError> {
         let settings = |id| config.sources.get(id);
         let doors = sources.iter().filter_map(|(id, source)| {
             let door = Door::new(Arc::clone(source), settings(id)?, config);
-            Some((id.to_string(), door))
+            Some(door.map(|door| (id.to_string(), door)))
         });
-        Self {
-            doors: doors.collect(),
+        Ok(Self {
+            doors: doors.collect::<Result<_, _>>()?,
             per_address: AddressLimiter::new(config.limits.per_ip),
             trusted_proxies: config.server.trusted_proxies.clone(),
             max_body_bytes: config.server.max_body_bytes,
@@ -67,7 +75,7 @@ impl Intake {
             metrics,
             clock,
             failure_log: RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN)),
-        }
+        })
     }
 
     /// Lets go of what idle senders left behind. To be called now and then.
@@ -85,6 +93,11 @@ impl Intake {
                     .route(web::get().to(receive::handshake))
                     .route(web::method(actix_web::http::Method::OPTIONS).to(receive::preflight))
                     .default_service(web::to(receive::other_method)),
+            )
+            .service(
+                web::resource(embed::PATH)
+                    .guard(route_guard::Any(route_guard::Get()).or(route_guard::Head()))
+                    .to(embed::script),
             )
             .service(
                 web::resource("/livez")

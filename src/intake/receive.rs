@@ -11,7 +11,8 @@ use super::Intake;
 use super::answer::{self, Refusal};
 use super::door::Door;
 use super::guard::{self, Unread};
-use super::{cors, verify};
+use super::visitor::Visitor;
+use super::{amp, cors, embed, verify};
 use crate::config::Invalid;
 use crate::fail_point::{self, FailPoint};
 use crate::lead::{RawBody, SubmissionId};
@@ -52,7 +53,13 @@ pub(super) async fn post(
             refusal.respond(&request, Some(respond))
         }
     };
-    cors::expose(&request, &door.cors_origins, response.headers_mut());
+    if amp::is_amp(&request) {
+        let (origins, thanks) = (&door.cors_origins, door.thank_you_url.as_ref());
+        let status = response.status();
+        amp::expose(&request, status, origins, thanks, response.headers_mut());
+    } else {
+        cors::expose(&request, &door.cors_origins, response.headers_mut());
+    }
     intake.metrics.intake(&source.id, started.elapsed());
     response
 }
@@ -130,7 +137,9 @@ async fn take(
     };
     let content_type = text_of(request.headers(), CONTENT_TYPE.as_str());
     let post = Post { intake, source, request, body: &body };
-    let batch = match decode(content_type, &body).await {
+    let documents = decode(content_type, &body).await;
+    let visitor = Visitor::of(door, request, documents.as_deref().unwrap_or_default());
+    let batch = match documents {
         Ok(documents) => post.read(documents),
         Err(error) => Err(refusal(error)),
     };
@@ -143,6 +152,11 @@ async fn take(
         }
         batch => batch?,
     };
+    if visitor.only_asks {
+        intake.metrics.submission(&source.id, "looked_at");
+        return Ok(Taken::Probe(HttpResponse::Ok().json(serde_json::json!({}))));
+    }
+    visitor.check(intake, door, &batch.admissions).await?;
     admit(intake, source, batch).await.map(Taken::Ids)
 }
 
@@ -232,10 +246,12 @@ impl Post<'_> {
 
     fn take_lead(&self, item: Value, nth: Option<usize>, batch: &mut Batch) -> Result<(), Refusal> {
         let headers = self.request.headers();
+        let given_id = embed::submission_id(&item);
         let beside = Beside {
             referer: text_of(headers, REFERER.as_str()),
             query: self.request.query_string(),
             header: &|name: &str| text_of(headers, name).map(str::to_owned),
+            given_id: given_id.as_deref(),
         };
         let whole = || self.raw();
         let place = nth.map_or(Place::Alone(&whole), Place::Nth);

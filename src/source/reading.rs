@@ -21,11 +21,13 @@ pub struct Beside<'a> {
     pub query: &'a str,
     /// A header's value by its name in any case.
     pub header: &'a dyn Fn(&str) -> Option<String>,
+    /// An id that its sender gave it, which counts where the platform gives none.
+    pub given_id: Option<&'a str>,
 }
 
 impl Beside<'_> {
     /// Nothing: the request is long gone, or there was none.
-    pub const NOTHING: Self = Self { referer: None, query: "", header: &|_| None };
+    pub const NOTHING: Self = Self { referer: None, query: "", header: &|_| None, given_id: None };
 }
 
 /// Where an element stood: what is kept of it when no lead can be made of it.
@@ -123,6 +125,7 @@ impl Source {
     ) -> Result<Kept, Unkept> {
         let preset = &self.preset;
         let external_id = preset.external_id(&element, beside.header);
+        let external_id = external_id.or_else(|| beside.given_id.map(str::to_owned));
         let external_id = external_id.map(|id| match place {
             // One delivery, several people.
             Place::Nth(place) if preset.id_is_of_the_post() => format!("{id}.{place}"),

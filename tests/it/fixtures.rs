@@ -16,7 +16,8 @@ const VECTORS: [&str; 3] =
 #[tokio::test]
 async fn generic_bodies_become_the_expected_leads() {
     let caresoft = CareSoft::start(Options::default());
-    let extra = "honeypot = \"website\"\n[sources.website.secrets]\ntoken = \"static-token-test\"";
+    let extra = "honeypot = \"website\"\ncors = { origins = [\"https://site.example.vn\"] }\n\
+        [sources.website.secrets]\ntoken = \"static-token-test\"";
     let gateway = Gateway::start(&caresoft, extra).await;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/generic");
     let mut checked = 0;
@@ -46,6 +47,10 @@ async fn check(gateway: &Gateway, name: &str, body: Vec<u8>, meta: &Value) {
     }
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 202, "{name}");
+    for (header, value) in entries(&meta["expected"]["response_headers"]) {
+        let found = response.headers().get(&header).map(|found| found.to_str().unwrap());
+        assert_eq!(found, Some(&*value), "{name}: {header}");
+    }
     let id = id_of(response).await;
     let expected = &meta["expected"];
     if expected["spam"] == json!(true) {

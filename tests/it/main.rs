@@ -4,10 +4,15 @@
 #![allow(clippy::print_stdout, reason = "a test tells what it measured")]
 
 mod admin;
+mod amp;
 mod attribution;
 mod backlog;
 mod binary;
+mod browser;
+mod challenge;
 mod chance;
+#[path = "../servers/chromium.rs"]
+mod chromium;
 mod contradictions;
 mod crashes;
 mod delivery;

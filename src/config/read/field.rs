@@ -141,6 +141,26 @@ impl<'r> Field<'r> {
         number
     }
 
+    /// A number within a range, with a fraction or without one.
+    pub fn fraction(self, range: RangeInclusive<f64>) -> Option<f64> {
+        let (mark, value) = self.resolved(&[Kind::Fraction, Kind::Integer]);
+        let number = match value {
+            Value::Fraction(number) => number,
+            #[allow(clippy::cast_precision_loss, reason = "what loses precision is out of range")]
+            Value::Integer(Some(number)) => number as f64,
+            other => {
+                mark.wrong_kind("a number", &other, "write it without quotes, such as 0.5");
+                return None;
+            }
+        };
+        if !range.contains(&number) {
+            let expected = format!("expected {} to {}", range.start(), range.end());
+            mark.fault("this number is out of range", expected);
+            return None;
+        }
+        Some(number)
+    }
+
     /// A whole number within a range, of things that memory holds.
     pub fn size(self, range: RangeInclusive<u64>) -> Option<usize> {
         self.number(range).and_then(|number| usize::try_from(number).ok())

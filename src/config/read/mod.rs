@@ -1,5 +1,6 @@
 //! Reads a document as a configuration, and collects everything that is wrong with it.
 
+mod challenge;
 mod destination;
 mod field;
 mod gateway;

@@ -11,7 +11,7 @@ use url::Url;
 use super::field::Field;
 use super::section::Section;
 use super::store::DAY;
-use super::{lead, secret};
+use super::{challenge, lead, secret};
 use crate::config::fault::{did_you_mean, quoted};
 use crate::config::model::{Destination, Invalid, LeadSettings, NameOrder, Source};
 use crate::lead::DestinationId;
@@ -86,9 +86,11 @@ pub(super) fn source(
     let destination = section
         .require("destination", "name the destination that its leads go to")
         .and_then(|field| destination(field, destinations));
+    let challenge = section
+        .take("challenge")
+        .and_then(|field| challenge::challenge(field, &preset, is_path(&preset)));
     let source = Source {
-        secrets: secrets(&mut section, &preset),
-        preset,
+        secrets: secrets(&mut section, &preset, challenge.is_some()),
         invalid: section.take("invalid").and_then(|field| {
             field.choice(&[("reject", Invalid::Reject), ("quarantine", Invalid::Quarantine)])
         }),
@@ -96,6 +98,8 @@ pub(super) fn source(
         page_url: section.take("page_url").and_then(Field::url),
         cors_origins: cors(section.section("cors")),
         honeypot: section.take("honeypot").map(|field| field.short_text(TEXT_MAX)),
+        challenge,
+        preset,
         max_age: section.take("max_age").and_then(|field| field.duration(MAX_AGE)),
         api_base: section.take("api_base").and_then(Field::root_url),
         name_order: section.take("name_order").and_then(name_order).unwrap_or_default(),
@@ -184,7 +188,11 @@ fn name_order(field: Field<'_>) -> Option<NameOrder> {
 
 /// `sources.X.secrets`. A misspelt name would leave the source open, so only a preset of the
 /// operator's own may ask for names that are not known here.
-fn secrets(section: &mut Section<'_>, preset: &str) -> BTreeMap<String, Vec<SecretString>> {
+fn secrets(
+    section: &mut Section<'_>,
+    preset: &str,
+    is_challenged: bool,
+) -> BTreeMap<String, Vec<SecretString>> {
     let field = section.take("secrets");
     let mut all = BTreeMap::new();
     for (name, field) in field.into_iter().flat_map(|field| field.section().into_entries()) {
@@ -195,7 +203,7 @@ fn secrets(section: &mut Section<'_>, preset: &str) -> BTreeMap<String, Vec<Secr
         }
         all.insert(name, secret::secrets(field));
     }
-    if all.is_empty() {
+    if all.is_empty() && !is_challenged {
         let advice = r#"set secrets.token = { env = "…" }, unless that is meant"#;
         section.warn("secrets", "this source is open: anyone may post to it", advice);
     }

@@ -5,13 +5,14 @@ use crate::config::{document, read::Reading};
 
 const EXAMPLE: &str = include_str!("../../../config/leadgate.example.toml");
 
-const VARIABLES: [(&str, &str); 6] = [
+const VARIABLES: [(&str, &str); 7] = [
     ("LEADGATE_ADMIN_TOKEN", "a"),
     ("LEADGATE_STORE_SECRET", "0123456789abcdef"),
     ("LEADGATE_NOTIFY_SECRET", "fedcba9876543210"),
     ("CARESOFT_TOKEN", "c"),
     ("FORM_TOKEN", "d"),
     ("FORM_TOKEN_OLD", "e"),
+    ("RECAPTCHA_SECRET", "f"),
 ];
 
 /// The example with every key that it shows, also those that may be left out.
@@ -83,6 +84,15 @@ fn the_example_shows_the_defaults() {
 url = "https://ops.example.vn/hooks/leadgate"
 secret = "fedcba9876543210"
 "#;
+    let challenge = r#"challenge = { kind = "recaptcha", secret = "f" }"#;
+    let challenged = |config: &Config| {
+        let source = config.sources.values().next().expect("one");
+        let mut challenge = source.challenge.clone().expect("a challenge");
+        (challenge.min_score, challenge.verify_url) = (None, None);
+        format!("{challenge:?}")
+    };
+    let smallest_challenge = config(&format!("{SMALL}{challenge}"), &[]);
+    assert_eq!(challenged(&shown), challenged(&smallest_challenge));
     let signals = |config: Config| format!("{:?}", config.notify.expect("signals"));
     assert_eq!(signals(shown), signals(config(&format!("{SMALL}{smallest}"), &[])));
 }

@@ -1,5 +1,6 @@
 //! What a text becomes, and what is said of a wrong one.
 
+mod challenge;
 mod example;
 mod faults;
 mod notify;

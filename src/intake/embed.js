@@ -1,0 +1,132 @@
+// Leadgate's script for web pages: remembers which campaign brought a visitor, and sends the forms
+// that are marked with data-leadgate. How a page uses it is told in README, "In a web page". A
+// browser that is too old for it posts the forms as if there were none.
+//
+// Comments and indentation are taken out before it is served; the rest has to stay below 4 kB.
+(d => {
+  const MARK = 'data-leadgate', DAYS_90 = 7776e6, NAMES_MAX = 30, VALUE_MAX = 500, KEEPALIVE_MAX = 6e4;
+  // utm_* and the click ids that the gateway knows.
+  const KNOWN = /^(utm_\w{1,40}|gclid|gbraid|wbraid|dclid|gad_source|gad_campaignid|fbclid|fbc|ttclid|msclkid|twclid|li_fat_id|zarsrc|srsltid|yclid)$/;
+
+  // A page's address without its query, which may tell of a person.
+  const bare = url => url.split(/[?#]/)[0].slice(0, VALUE_MAX);
+
+  const referrer = d.referrer.split('/')[2] == location.host ? '' : bare(d.referrer);
+
+  // The known values in this page's address, also in a query behind its #.
+  const values = [...new URLSearchParams(location.search + '&' + location.hash.split('?')[1])]
+    .map(([name, value]) => [name.toLowerCase(), value])
+    .filter(([name, value]) => KNOWN.test(name) && value && value.length <= VALUE_MAX)
+    .slice(0, NAMES_MAX);
+
+  // The first touch and the last: t when, v values, p page, r referrer. Storage may be forbidden, and
+  // may hold anything.
+  let first, last;
+  try {
+    const stored = JSON.parse(localStorage.leadgate);
+    [first, last] = stored.map(touch => touch.v[0] && Date.now() - touch.t < DAYS_90 ? touch : null);
+  } catch {}
+  if (values[0]) {
+    last = { t: Date.now(), v: values, p: bare(location.href), r: referrer };
+    first ??= last;
+    try { localStorage.leadgate = JSON.stringify([first, last]); } catch {}
+  }
+
+  // Puts a value into a form's hidden field, which is made where there is none. What the page wrote
+  // into it stays, and so does a field that people fill in.
+  const put = (form, name, value, over) => {
+    let field = form.elements.namedItem(name);
+    if (!value) return;
+    if (!field) {
+      field = d.createElement('input');
+      field.type = 'hidden';
+      field.name = name;
+      form.append(field);
+    }
+    if (field.type == 'hidden' && (over || !field.value)) field.value = value;
+  };
+
+  const fill = form => {
+    const to = form.getAttribute(MARK);
+    if (to) form.setAttribute('action', to);
+    form.setAttribute('method', 'post');
+    put(form, 'page_url', location.href);
+    put(form, 'referrer', last?.r || referrer);
+    for (const [prefix, touch] of [['', last], ['first_', first]]) {
+      if (!touch) continue;
+      for (const [name, value] of touch.v) put(form, prefix + name, value);
+      put(form, (prefix || 'last_') + 'landing_page', touch.p);
+    }
+    put(form, 'first_referrer', first?.r);
+  };
+
+  // Tells the page; whether it did not prevent what follows.
+  const tell = (form, what, detail) =>
+    form.dispatchEvent(new CustomEvent('leadgate:' + what, { bubbles: true, cancelable: true, detail }));
+
+  // What each form was sent with last: the same content again is the same submission, and has its id.
+  const posts = new WeakMap();
+
+  const post = async (form, it) => {
+    let answer, said = {};
+    it.busy = true;
+    form.setAttribute('aria-busy', true);
+    try {
+      answer = await fetch(form.getAttribute('action'), {
+        method: 'POST',
+        body: it.body,
+        headers: { Accept: 'application/json' },
+        credentials: 'omit',
+        keepalive: true,
+        signal: AbortSignal.timeout?.(2e4)
+      });
+      said = await answer.json();
+    } catch {
+      if (!answer && !navigator.onLine && !it.waited) {
+        it.waited = true;
+        tell(form, 'waiting');
+        return addEventListener('online', () => post(form, it), { once: true });
+      }
+    }
+    it.busy = false;
+    form.removeAttribute('aria-busy');
+    if (answer?.ok) {
+      if (!tell(form, 'sent', { ids: said.ids })) return;
+      const own = form.getAttribute(MARK + '-thanks');
+      const thanks = own ?? answer.headers.get('X-Leadgate-Thanks');
+      if (thanks) location.assign(new URL(thanks, own ? d.baseURI : answer.url));
+    } else if (tell(form, 'failed', { status: answer?.status || 0, errors: said.errors || [] })) {
+      // The browser's own post gets through where a script's may not, and shows what is wrong.
+      HTMLFormElement.prototype.submit.call(form);
+    }
+  };
+
+  d.addEventListener('submit', event => {
+    const form = event.target, button = event.submitter;
+    if (event.defaultPrevented || !form.hasAttribute(MARK)) return;
+    let it = posts.get(form) || {}, plain = !window.fetch;
+    if (it.busy) return event.preventDefault();
+    fill(form);
+    const body = new URLSearchParams();
+    new FormData(form).forEach((value, name) => {
+      if (value.size) plain = true;
+      else if (value.size == null && name != 'leadgate_id') body.append(name, value);
+    });
+    if (button?.name) body.append(button.name, button.value);
+    const content = '' + body;
+    if (it.content != content) {
+      it = { content, body, id: crypto.getRandomValues(new Uint32Array(4)).join('-') };
+      posts.set(form, it);
+    }
+    put(form, 'leadgate_id', it.id, true);
+    it.body.set('leadgate_id', it.id);
+    // Files, and more than keepalive carries, are the browser's own business.
+    if (plain || content.length > KEEPALIVE_MAX) return;
+    event.preventDefault();
+    post(form, it);
+  });
+
+  const ready = () => d.querySelectorAll(`form[${MARK}]`).forEach(fill);
+  if (d.readyState == 'loading') d.addEventListener('DOMContentLoaded', ready);
+  else ready();
+})(document);

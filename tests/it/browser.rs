@@ -1,0 +1,339 @@
+//! A real browser and a page of another origin: what `embed.js` does there, and what the same form
+//! does without it.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use leadgate::sandbox::Options;
+use serde_json::{Value, json};
+
+use crate::chromium::{Chromium, SHOP, Tab};
+use crate::gateway::{CareSoft, Gateway, eventually, free_listener};
+
+/// A site of three pages; each includes the script and has the same form.
+struct Shop {
+    address: SocketAddr,
+    handle: ServerHandle,
+}
+
+/// What the pages of a site are like.
+#[derive(Clone, Default)]
+struct Pages {
+    policy: Option<String>,
+    body: String,
+}
+
+impl Shop {
+    fn open(listener: TcpListener, pages: Pages) -> Self {
+        let address = listener.local_addr().unwrap();
+        let app = move || {
+            App::new().app_data(web::Data::new(pages.clone())).default_service(web::to(page))
+        };
+        let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
+        let server = server.listen(listener).unwrap().run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self { address, handle }
+    }
+
+    fn origin(&self) -> String {
+        origin(self.address)
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.origin())
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false)); // told at once, whoever waits for it
+    }
+}
+
+fn origin(shop: SocketAddr) -> String {
+    format!("http://{SHOP}:{}", shop.port())
+}
+
+async fn page(request: HttpRequest, pages: web::Data<Pages>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/html; charset=utf-8");
+    // A form without a script has the page's whole address in the Referer then.
+    response.insert_header(("Referrer-Policy", "no-referrer-when-downgrade"));
+    if let Some(policy) = &pages.policy {
+        response.insert_header(("Content-Security-Policy", policy.as_str()));
+    }
+    let page = format!("<!doctype html><html><head><title>{}</title></head>", request.path());
+    response.body(format!("{page}<body>{}</body></html>", pages.body))
+}
+
+/// A gateway, its CareSoft, a site whose pages use it, and a browser.
+struct Scene {
+    caresoft: CareSoft,
+    gateway: Gateway,
+    shop: Shop,
+    chromium: Chromium,
+}
+
+/// How a scene differs from the usual one.
+#[derive(Default)]
+struct Setting {
+    /// Whether the gateway lets the site's scripts read its answers.
+    is_stranger: bool,
+    /// The pages' Content-Security-Policy; `{gateway}` is its origin.
+    policy: Option<&'static str>,
+    /// Where the gateway sends who was taken.
+    has_thank_you_url: bool,
+}
+
+impl Scene {
+    async fn set(setting: Setting) -> Self {
+        let caresoft = CareSoft::start(Options::default());
+        let listener = free_listener();
+        let site = origin(listener.local_addr().unwrap());
+        let mut extra = String::new();
+        if !setting.is_stranger {
+            extra.push_str(&format!("cors = {{ origins = [\"{site}\"] }}\n"));
+        }
+        if setting.has_thank_you_url {
+            extra.push_str(&format!("thank_you_url = \"{site}/cam-on\"\n"));
+        }
+        let gateway = Gateway::start(&caresoft, &extra).await;
+        let policy = setting.policy.map(|policy| policy.replace("{gateway}", &gateway.url("")));
+        let endpoint = gateway.url("/in/website");
+        let body = format!(
+            r##"<script src="{}"></script><a id="next" href="/lien-he">Liên hệ</a>
+            <form data-leadgate method="post" action="{endpoint}">
+            <input name="ho_ten" required><input name="so_dien_thoai"><input type="hidden" name="utm_term">
+            <button>Gửi</button></form>"##,
+            gateway.url("/embed.js")
+        );
+        let shop = Shop::open(listener, Pages { policy, body });
+        Self { caresoft, gateway, shop, chromium: Chromium::start() }
+    }
+
+    /// A tab whose pages remember what the script told, and stay where they are when it sent.
+    async fn watched_tab(&self) -> Tab {
+        let tab = self.chromium.tab().await;
+        tab.before_scripts(
+            "window.told = []; for (const what of ['sent', 'failed', 'waiting'])
+                addEventListener('leadgate:' + what, event => {
+                    told.push({ what, ...event.detail });
+                    if (what == 'sent') event.preventDefault();
+                });",
+        )
+        .await;
+        tab
+    }
+
+    async fn records(&self) -> Vec<Value> {
+        let listed: Value =
+            self.gateway.admin_get("/api/leads").await.json().await.expect("records");
+        listed["leads"].as_array().expect("a list").clone()
+    }
+
+    /// The only record there is, once CareSoft has it.
+    async fn the_lead(&self) -> Value {
+        let records = eventually("a record", async || {
+            Some(self.records().await).filter(|records| !records.is_empty())
+        });
+        let records = records.await;
+        assert_eq!(records.len(), 1, "{records:?}");
+        let record = self.gateway.settled(records[0]["id"].as_str().unwrap(), &["created"]).await;
+        assert_eq!(self.caresoft.leads_of("0900000001").len(), 1);
+        record
+    }
+
+    async fn posts(&self, outcome: &str) -> f64 {
+        let line =
+            format!("leadgate_submissions_total{{source=\"website\",outcome=\"{outcome}\"}}");
+        self.gateway.metric(&line).await
+    }
+}
+
+async fn fill_in(tab: &Tab) {
+    tab.fill("[name=ho_ten]", "Nguyễn Văn Thử").await;
+    tab.fill("[name=so_dien_thoai]", "0900 000 001").await;
+}
+
+async fn fill_in_and_send(tab: &Tab) {
+    fill_in(tab).await;
+    tab.click("button").await;
+}
+
+fn answers(record: &Value) -> BTreeMap<&str, &str> {
+    let answers = record["lead"]["answers"].as_array().expect("answers").iter();
+    answers
+        .map(|answer| {
+            let label = answer["label"].as_str().expect("a label");
+            (label, answer["value"].as_str().expect("a value"))
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_has_its_first_touch_and_its_last() {
+    let scene = Scene::set(Setting { has_thank_you_url: true, ..Setting::default() }).await;
+    let tab = scene.chromium.tab().await;
+    let shop = &scene.shop;
+    tab.open(&shop.url("/?utm_source=facebook&utm_campaign=T%E1%BA%BFt+1&fbclid=F1&mail=a%40b"))
+        .await;
+    tab.open(&shop.url("/lp?utm_source=google&utm_medium=cpc&gclid=G1")).await;
+    tab.follow("#next").await;
+    assert_eq!(tab.url().await, shop.url("/lien-he"));
+    fill_in_and_send(&tab).await;
+    tab.arrives_at(&shop.url("/cam-on")).await;
+    let record = scene.the_lead().await;
+    let lead = &record["lead"];
+    assert_eq!(lead["utm"], json!({"source": "google", "medium": "cpc"}));
+    assert_eq!(lead["click_ids"], json!({"gclid": "G1"}));
+    assert_eq!(lead["page_url"], shop.url("/lien-he"));
+    let expected = [
+        ("first_utm_source", "facebook".to_owned()),
+        ("first_utm_campaign", "Tết 1".to_owned()),
+        ("first_fbclid", "F1".to_owned()),
+        ("first_landing_page", shop.url("/")),
+        ("last_landing_page", shop.url("/lp")),
+    ];
+    let expected: BTreeMap<_, _> =
+        expected.iter().map(|(label, value)| (*label, &**value)).collect();
+    assert_eq!(answers(&record), expected, "and nothing else");
+    assert_eq!(
+        scene.caresoft.leads_of("0900000001")[0].ref_url.as_deref(),
+        Some(&*shop.url("/lien-he?utm_medium=cpc&utm_source=google&gclid=G1"))
+    );
+    assert_eq!(scene.posts("accepted").await, 1.0);
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_form_makes_its_lead_without_scripts() {
+    let scene = Scene::set(Setting { has_thank_you_url: true, ..Setting::default() }).await;
+    let tab = scene.chromium.tab().await;
+    tab.without_scripts().await;
+    tab.open(&scene.shop.url("/?utm_source=facebook&fbclid=F1")).await;
+    fill_in_and_send(&tab).await;
+    tab.arrives_at(&scene.shop.url("/cam-on")).await;
+    let record = scene.the_lead().await;
+    assert_eq!(record["lead"]["name"], "Nguyễn Văn Thử");
+    assert_eq!(record["lead"]["utm"], json!({"source": "facebook"}));
+    assert_eq!(record["external_id"], Value::Null, "no script was at work");
+    scene.gateway.stop().await;
+}
+
+/// `default-src 'none'`: whatever the script did that such a page forbids would be refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_strict_policy_allows_all_that_the_script_does() {
+    let policy = "default-src 'none'; script-src {gateway}; connect-src {gateway}; \
+        form-action 'none'; base-uri 'none'; require-trusted-types-for 'script'";
+    let scene = Scene::set(Setting { policy: Some(policy), ..Setting::default() }).await;
+    let tab = scene.watched_tab().await;
+    tab.before_scripts("addEventListener('securitypolicyviolation', event => { window.violated = event.violatedDirective })").await;
+    tab.open(&scene.shop.url("/?utm_source=facebook")).await;
+    fill_in_and_send(&tab).await;
+    let told = tab.sees("told[0]").await;
+    let record = scene.the_lead().await;
+    assert_eq!((&told["what"], &told["ids"]), (&json!("sent"), &json!([record["id"]])));
+    assert_eq!(record["lead"]["utm"], json!({"source": "facebook"}));
+    assert_eq!(tab.run("window.violated").await, Value::Null);
+    assert_eq!(tab.url().await, scene.shop.url("/?utm_source=facebook"), "the page said to stay");
+    assert_eq!(tab.run("document.forms[0].hasAttribute('aria-busy')").await, false);
+    scene.gateway.stop().await;
+}
+
+/// Nothing can be sent by the script: the browser posts the form, with what the script filled in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_fetch_is_refused_or_missing_the_form_is_posted() {
+    let policy = "default-src 'none'; script-src {gateway}";
+    let scene = Scene::set(Setting { policy: Some(policy), ..Setting::default() }).await;
+    let tab = scene.watched_tab().await;
+    tab.open(&scene.shop.url("/?utm_source=facebook")).await;
+    fill_in_and_send(&tab).await;
+    tab.arrives_at(&scene.gateway.url("/thanks")).await;
+    let record = scene.the_lead().await;
+    assert_eq!(record["lead"]["utm"], json!({"source": "facebook"}));
+
+    let tab = scene.chromium.tab().await;
+    let without =
+        "delete window.fetch; Object.defineProperty(window, 'localStorage', { get() { throw 1 } })";
+    tab.before_scripts(without).await;
+    tab.open(&scene.shop.url("/?utm_source=zalo")).await;
+    tab.fill("[name=ho_ten]", "Trần Thị Thử").await;
+    tab.fill("[name=so_dien_thoai]", "0900 000 002").await;
+    tab.click("button").await;
+    tab.arrives_at(&scene.gateway.url("/thanks")).await;
+    let records = scene.records().await;
+    assert_eq!(records.len(), 2);
+    assert_eq!(records[0]["lead"]["utm"], json!({"source": "zalo"}), "this page's own");
+    scene.gateway.stop().await;
+}
+
+/// The script's post arrives, its answer cannot be read, and the form is posted again: it has the
+/// same id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_that_is_sent_twice_is_one_submission() {
+    let scene = Scene::set(Setting { is_stranger: true, ..Setting::default() }).await;
+    let tab = scene.watched_tab().await;
+    tab.open(&scene.shop.url("/")).await;
+    fill_in_and_send(&tab).await;
+    tab.arrives_at(&scene.gateway.url("/thanks")).await;
+    let record = scene.the_lead().await;
+    assert!(record["external_id"].is_string());
+    assert_eq!((scene.posts("accepted").await, scene.posts("repeated").await), (1.0, 1.0));
+    scene.gateway.assert_ledger_sums().await;
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sent_offline_goes_out_once_when_the_line_is_back() {
+    let scene = Scene::set(Setting::default()).await;
+    let tab = scene.watched_tab().await;
+    tab.open(&scene.shop.url("/?utm_source=facebook")).await;
+    tab.is_offline(true).await;
+    fill_in_and_send(&tab).await;
+    assert_eq!(tab.sees("told[0]").await["what"], "waiting");
+    tab.click("button").await; // it is on its way already
+    assert!(scene.records().await.is_empty());
+    tab.is_offline(false).await;
+    assert_eq!(tab.sees("told[1]").await["what"], "sent");
+    scene.the_lead().await;
+    assert_eq!(tab.run("told.length").await, 2);
+    assert_eq!((scene.posts("accepted").await, scene.posts("repeated").await), (1.0, 0.0));
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_is_told_and_a_visitor_sees_what_is_wrong() {
+    let scene = Scene::set(Setting::default()).await;
+    let tab = scene.watched_tab().await;
+    tab.open(&scene.shop.url("/")).await;
+    tab.click("button").await; // the browser asks for the name first
+    tab.run("document.forms[0].requestSubmit()").await;
+    assert_eq!(tab.run("told.length").await, 0);
+    fill_in(&tab).await;
+    tab.run("for (const n of [1, 2]) document.forms[0].requestSubmit()").await;
+    assert_eq!(tab.sees("told[0]").await["what"], "sent");
+    scene.the_lead().await;
+    assert_eq!((scene.posts("accepted").await, scene.posts("repeated").await), (1.0, 0.0));
+
+    tab.before_scripts(
+        "addEventListener('leadgate:failed', event => window.stays && event.preventDefault())",
+    )
+    .await;
+    tab.open(&scene.shop.url("/")).await;
+    tab.run("window.stays = true").await;
+    tab.fill("[name=ho_ten]", "Nguyễn Văn Thử").await;
+    tab.click("button").await;
+    let told = tab.sees("told[0]").await;
+    assert_eq!((&told["what"], &told["status"]), (&json!("failed"), &json!(422)));
+    assert_eq!(told["errors"][0]["field"], "phone");
+    assert_eq!(tab.url().await, scene.shop.url("/"), "the page shows it itself");
+    tab.run("window.stays = false").await;
+    tab.click("button").await;
+    tab.arrives_at(&scene.gateway.url("/in/website")).await;
+    let shown = tab.sees("document.querySelector('h1')?.textContent").await;
+    assert!(shown.as_str().unwrap().contains("số điện thoại"), "{shown}");
+    scene.gateway.stop().await;
+}
