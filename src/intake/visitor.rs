@@ -38,10 +38,14 @@ impl Visitor {
         door: &Door,
         admissions: &[Admission],
     ) -> Result<(), Refusal> {
-        let (Some(challenge), Some(first)) = (&door.challenge, admissions.first()) else {
+        let Some(challenge) = door.challenge.as_ref().filter(|_| !admissions.is_empty()) else {
             return Ok(());
         };
-        let submission = first.external_id.as_deref();
+        // What the store will know again. Of several, one could be known and the others new.
+        let submission = match admissions {
+            [only] => only.idempotency.as_ref().map(|idempotency| &*idempotency.key),
+            _ => None,
+        };
         let token = self.token.as_deref();
         let failed = |code, message: &str| {
             let (field, message) = (challenge.field().into(), message.to_owned());

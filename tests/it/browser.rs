@@ -107,6 +107,7 @@ impl Scene {
             r##"<script src="{}"></script><a id="next" href="/lien-he">Liên hệ</a>
             <form data-leadgate method="post" action="{endpoint}">
             <input name="ho_ten" required><input name="so_dien_thoai"><input type="hidden" name="utm_term">
+            <textarea name="noi_dung"></textarea>
             <button>Gửi</button></form>"##,
             gateway.url("/embed.js")
         );
@@ -267,6 +268,23 @@ async fn where_fetch_is_refused_or_missing_the_form_is_posted() {
     let records = scene.records().await;
     assert_eq!(records.len(), 2);
     assert_eq!(records[0]["lead"]["utm"], json!({"source": "zalo"}), "this page's own");
+    scene.gateway.stop().await;
+}
+
+/// A page's script may send no more than 64 kB that outlive the page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_message_is_posted_by_the_browser() {
+    let scene = Scene::set(Setting::default()).await;
+    let tab = scene.watched_tab().await;
+    tab.open(&scene.shop.url("/")).await;
+    let long = "Nội dung ".repeat(5_000);
+    tab.fill("[name=noi_dung]", &long).await;
+    fill_in_and_send(&tab).await;
+    tab.arrives_at(&scene.gateway.url("/thanks")).await;
+    let record = scene.the_lead().await;
+    assert_eq!(record["lead"]["message"], long.trim());
+    assert!(record["external_id"].is_string(), "with the script's id");
+    assert_eq!((scene.posts("accepted").await, scene.posts("repeated").await), (1.0, 0.0));
     scene.gateway.stop().await;
 }
 

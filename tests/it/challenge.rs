@@ -190,6 +190,11 @@ async fn a_submission_that_comes_again_passes_again_and_another_does_not() {
     );
     let other = submit("3333333333-4444444444", "0900000002").await;
     assert_eq!(other.status(), 422, "one token is one submission");
+    let known =
+        json!({"phone": "0900000001", "leadgate_id": "1111111111-2222222222", FIELD: "good"});
+    let several = json!([known, {"phone": "0900000003"}]);
+    let several = gateway.post().json(&several).send().await.unwrap();
+    assert_eq!(several.status(), 422, "nothing new comes in beside what is known");
     assert_eq!(records(&gateway).await, 1);
     gateway.stop().await;
 }
