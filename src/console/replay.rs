@@ -57,7 +57,7 @@ async fn replay_one(
         Some(correction) => Some(corrected(console, record, correction)?),
         None => match anew(console, &record).await.map_err(|error| store_problem(&error))? {
             Anew::AsItIs => None,
-            Anew::Read(content) => Some(content),
+            Anew::Read(content) => Some(*content),
             Anew::Unusable(why) => return Err(unusable(&why)),
         },
     };
@@ -80,7 +80,7 @@ enum Anew {
     /// What it held.
     AsItIs,
     /// It was quarantined, and its body read as its source reads one now.
-    Read(Content),
+    Read(Box<Content>),
     /// No lead can be made of it, still; why.
     Unusable(String),
 }
@@ -96,7 +96,7 @@ async fn anew(console: &Console, record: &Record) -> Result<Anew, StoreError> {
         return Ok(Anew::Unusable("its source is not configured any more".to_owned()));
     };
     Ok(match source.read_stored(&body).await {
-        Ok(kept) => Anew::Read(kept.holds.into_content()),
+        Ok(kept) => Anew::Read(Box::new(kept.holds.into_content())),
         Err(why) => Anew::Unusable(why.to_string()),
     })
 }
@@ -253,7 +253,7 @@ async fn replay_all(console: &Console, mut query: Query) -> (u64, Result<bool, S
 async fn patiently(console: &Console, record: Record) -> Result<Replayed, StoreError> {
     let content = match anew(console, &record).await? {
         Anew::AsItIs => None,
-        Anew::Read(content) => Some(content),
+        Anew::Read(content) => Some(*content),
         Anew::Unusable(_) => return Ok(Replayed::Refused(record.state)),
     };
     for _ in 0..BUSY_TRIES {
