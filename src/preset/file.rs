@@ -13,6 +13,7 @@ use super::handshake::Handshake;
 use super::items::{Decode, FanOut};
 use super::path::Path;
 use super::reply::Respond;
+use super::sample::Sample;
 use super::template::Template;
 use super::verify::Verify;
 use crate::lead::Malformed;
@@ -46,6 +47,8 @@ pub(super) struct PresetFile {
     pub(super) test: TestSection,
     #[serde(default)]
     pub(super) respond: Respond,
+    #[serde(default)]
+    pub(super) sample: Option<Sample>,
 }
 
 impl PresetFile {

@@ -17,6 +17,7 @@ mod items;
 mod names;
 mod path;
 mod reply;
+mod sample;
 mod template;
 mod verify;
 
@@ -42,9 +43,10 @@ use self::names::Names;
 pub use self::names::{Meaning, Target};
 use self::path::Path;
 pub use self::reply::{Reply, Respond};
+pub use self::sample::{FakePerson, Outgoing, Sample};
 pub use self::template::Piece;
 use self::template::Template;
-pub use self::verify::{Secrets, Verify};
+pub use self::verify::{Secrets, Unsignable, Verify};
 use crate::config::Invalid;
 
 /// A preset is a few hundred lines; a longer file is read so far and is no TOML then.
@@ -101,6 +103,8 @@ pub struct Preset {
     pub respond: Respond,
     /// Where the country of a phone without a country code is, when the lead is a test.
     pub test_region: Option<String>,
+    /// A post as the platform makes it, to try a source with.
+    pub sample: Option<Sample>,
     decode: Decode,
     fan_out: Option<FanOut>,
     need: Vec<Filter>,
@@ -167,6 +171,7 @@ impl Preset {
             verify: file.verify,
             respond: file.respond,
             test_region: file.test.phone_region.clone(),
+            sample: file.sample,
             decode: file.decode,
             fan_out: file.fan_out,
             need,

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::lead::Malformed;
 
@@ -105,6 +105,25 @@ impl Path {
         texts.map(|text| self.cut(text)).find(|text| !text.trim().is_empty())
     }
 
+    /// Puts a value where it leads to, and makes the objects on the way; `false` where it leads to
+    /// several places, or through something that is no object.
+    pub fn put(&self, document: &mut Value, value: Value) -> bool {
+        if self.in_joined || self.after.is_some() {
+            return false;
+        }
+        let mut place = document;
+        for step in &self.steps {
+            let Step::Key(key) = step else { return false };
+            if place.is_null() {
+                *place = Value::Object(Map::new());
+            }
+            let Some(map) = place.as_object_mut() else { return false };
+            place = map.entry(key.as_str()).or_insert(Value::Null);
+        }
+        *place = value;
+        true
+    }
+
     fn cut<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
         let Some(after) = &self.after else { return text };
         let from = text.rfind(after.as_str()).map_or(0, |at| at + after.len());
@@ -196,6 +215,15 @@ mod tests {
         let scope = Scope { item: &item, joined: Some(&joined) };
         assert_eq!(Path::parse("~.title").unwrap().text(scope).as_deref(), Some("Họ tên"));
         assert_eq!(Path::parse("~.title").unwrap().text(&item), None);
+    }
+
+    #[test]
+    fn a_value_is_put_where_a_path_leads() {
+        let mut document = json!({"a": {"b": 1}, "list": []});
+        let mut put = |path: &str| Path::parse(path).unwrap().put(&mut document, json!("x"));
+        assert!(put("a.b") && put("c.d") && put("[e.f]"));
+        assert!(!put("list.0") && !put("a[*]") && !put("a|after:x") && !put("~.a"));
+        assert_eq!(document, json!({"a": {"b": "x"}, "list": [], "c": {"d": "x"}, "e.f": "x"}));
     }
 
     #[test]

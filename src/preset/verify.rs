@@ -1,6 +1,8 @@
 //! Whether a post comes from the platform that it says: what a signature is made of, where it
 //! stands, and how old it may be.
 
+mod sign;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use super::digest::{Algorithm, Encoding, KeyText};
 use super::file::Span;
 use super::heard::Heard;
 use super::template::{Piece, Template};
+pub use self::sign::Unsignable;
 use crate::lead::Timestamp;
 
 /// A source's secrets by name; several of one name are a rotation, and any of them will do.
