@@ -130,6 +130,30 @@ fn what_is_no_number_of_a_person_says_why() {
     }
 }
 
+/// A 00 before 84 was once only a + where the region is Vietnam: what libphonenumber takes for possible
+/// was taken elsewhere, and was no number when it was read again.
+#[test]
+fn vietnams_rules_count_in_every_region() {
+    for region in ["VN", "US"] {
+        let read = |text| parse(text, region).map(|phone| phone.e164().to_owned());
+        assert_eq!(read("0084 0900 000 001").as_deref(), Ok("+84900000001"), "{region}");
+        assert_eq!(read("0084456 7890"), Err(NoPhone::TooShort), "{region}");
+        assert_eq!(read("+84456 7890"), Err(NoPhone::TooShort), "{region}");
+    }
+}
+
+/// `+49 00 0000` lost a 0 each time that it was read.
+#[test]
+fn what_does_not_read_as_itself_is_no_number() {
+    assert_eq!(read_e164("0049000000"), Err(NoPhone::Unassigned));
+    assert_eq!(read_e164("+49 (0) 30 901820").as_deref(), Ok("+4930901820"));
+    assert_eq!(
+        read_e164("+39 06 6982 1234").as_deref(),
+        Ok("+390669821234"),
+        "Italy's 0 is its own"
+    );
+}
+
 #[test]
 fn another_region_reads_its_own_numbers_and_vietnams_by_their_code() {
     let read = |text| parse(text, "US").map(|phone| phone.e164().to_owned());

@@ -108,11 +108,11 @@ pub struct National<'a> {
 /// The national part of a candidate, where it is to be read as a Vietnamese number.
 pub fn national<'a>(candidate: &'a Candidate, region: &str) -> Option<National<'a>> {
     let digits = candidate.digits.as_str();
-    // Vietnam dials abroad with 00, and people write it for the +. No country code begins with
-    // 0: `+0912…` is a domestic number with a + too many.
+    // Vietnam dials abroad with 00, and people write it for the +, wherever they are. No country code
+    // begins with 0: `+0912…` is a domestic number with a + too many.
     let (plus, digits) = match digits.strip_prefix("00") {
-        Some(rest) if region == REGION || candidate.plus => (true, rest),
-        _ => (candidate.plus && !digits.starts_with('0'), digits),
+        Some(rest) => (true, rest),
+        None => (candidate.plus && !digits.starts_with('0'), digits),
     };
     if plus {
         let digits = digits.strip_prefix("84")?;

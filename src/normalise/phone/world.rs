@@ -58,7 +58,13 @@ fn of_a_person(number: &PhoneNumber) -> Result<Phone, NoPhone> {
     }
     let e164 = PHONE_NUMBER_UTIL.format(number, PhoneNumberFormat::E164);
     // libphonenumber allows national parts up to 17 digits, E.164 does not.
-    e164.parse().map_err(|_| if e164.len() > 16 { NoPhone::TooLong } else { NoPhone::TooShort })
+    let too_much = if e164.len() > 16 { NoPhone::TooLong } else { NoPhone::TooShort };
+    let phone = e164.parse().map_err(|_| too_much)?;
+    // Each reading drops one trunk 0: of several the next reading would make another number.
+    let again = PHONE_NUMBER_UTIL.parse(e164.as_ref(), None);
+    let is_itself =
+        again.is_ok_and(|again| PHONE_NUMBER_UTIL.format(&again, PhoneNumberFormat::E164) == e164);
+    if is_itself { Ok(phone) } else { Err(NoPhone::Unassigned) }
 }
 
 fn reason(error: ParseError) -> NoPhone {
