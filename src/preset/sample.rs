@@ -219,12 +219,7 @@ pub struct Outgoing {
 impl Outgoing {
     /// A post of this body and nothing else.
     pub fn new(content_type: &str, body: Vec<u8>) -> Self {
-        Self {
-            content_type: content_type.to_owned(),
-            headers: Vec::new(),
-            query: Vec::new(),
-            body,
-        }
+        Self { content_type: content_type.to_owned(), headers: Vec::new(), query: Vec::new(), body }
     }
 
     /// A header's value; names in any case.

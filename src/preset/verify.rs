@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
+pub use self::sign::Unsignable;
 use super::digest::{Algorithm, Encoding, KeyText};
 use super::file::Span;
 use super::heard::Heard;
 use super::template::{Piece, Template};
-pub use self::sign::Unsignable;
 use crate::lead::Timestamp;
 
 /// A source's secrets by name; several of one name are a rotation, and any of them will do.

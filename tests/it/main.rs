@@ -29,6 +29,7 @@ mod load;
 mod mortal;
 mod notify;
 mod outages;
+mod pages;
 mod pause;
 mod presets;
 #[path = "../servers/receiver.rs"]
@@ -37,6 +38,7 @@ mod reconcile;
 mod redis_servers;
 mod redis_starts;
 mod replay;
+mod send;
 mod served;
 #[path = "../servers/mod.rs"]
 mod servers;
