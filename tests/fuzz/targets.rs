@@ -32,6 +32,9 @@ const CONTENT_TYPES: [Option<&str>; 6] = [
     None,
 ];
 
+/// The place of a form's among them.
+const URLENCODED: usize = 1;
+
 /// As many documents as one array may hold.
 const DOCUMENTS_MAX: usize = 100;
 
@@ -53,7 +56,7 @@ fn documents(choice: u8, body: &[u8]) -> Vec<Value> {
 }
 
 /// What is decoded is bounded, consists of objects, and is the same when it is written as JSON and
-/// read again: no digit and no name is lost.
+/// read again: no digit and no name is lost. A form's document has as many values as the form.
 pub fn decode(input: &[u8]) {
     let Some((choice, body)) = input.split_first() else { return };
     let found = documents(*choice, body);
@@ -63,8 +66,14 @@ pub fn decode(input: &[u8]) {
         assert!(depth(&document) <= DEPTH_MAX, "too deep");
         let written = document.to_string();
         assert!(leaves(&document) <= body.len().max(1), "more values than bytes");
-        let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+        let without_mark = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let is_json = matches!(without_mark.trim_ascii_start().first(), Some(b'{' | b'['));
         assert!(is_json || map.len() <= FIELDS_MAX, "more fields than a form may have");
+        if !is_json && usize::from(*choice) % CONTENT_TYPES.len() == URLENCODED {
+            let pairs = url::form_urlencoded::parse(body.trim_ascii());
+            let named = pairs.filter(|(name, _)| !matches!(&**name, "" | "[]")).count();
+            assert_eq!(leaves(&document), named, "a value of the form is lost");
+        }
         assert_eq!(documents(0, written.as_bytes()), [document], "read again");
     }
 }

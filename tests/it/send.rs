@@ -21,6 +21,11 @@ impl Bed {
         let folder = TempDir::new().unwrap();
         let mut command = leadgate(folder.path());
         command.arg("serve").env("LEADGATE__ADMIN__TOKEN", ADMIN_TOKEN);
+        for name in built_in_names().into_iter().filter(|name| FETCHED.contains(name)) {
+            let variable = name.to_uppercase().replace('-', "_");
+            let variable = format!("LEADGATE__SOURCES__{variable}__API_BASE");
+            command.env(variable, "http://127.0.0.1:9"); // nobody: a test asks no platform
+        }
         let served = Served::spawn(command).await;
         Self { folder, served }
     }
