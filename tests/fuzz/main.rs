@@ -46,6 +46,13 @@ impl Drop for Trial {
     }
 }
 
+/// Forms whose fields vie for the same place, beside what platforms send.
+const FORMS: [&str; 3] = [
+    "page_url=https://a.example.vn/&url=https://b.example.vn/&link=kh%C3%B4ng+ph%E1%BA%A3i+trang&referrer=x",
+    "name=Thử&ho_ten=Nguyễn+Thử&first_name=Thử&message=một&note=hai&ghi_chu=ba&sdt=1&sdt=2&phone=3",
+    r#"{"utmSource":"a","utm_source":["b",2],"gclid":7,"email":["a@example.vn","b"],"x":[true,null],"Gọi":"0"}"#,
+];
+
 fn number(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
@@ -68,7 +75,8 @@ fn fixtures() -> Vec<Vec<u8>> {
 /// What a target's inputs are made of: a body behind the bytes that choose how it is read, or a text.
 fn corpus(target: &str) -> Vec<Vec<u8>> {
     let behind = |head: &[u8], body: &[u8]| [head, body].concat();
-    let fixtures = fixtures();
+    let mut fixtures = fixtures();
+    fixtures.extend(FORMS.iter().map(|form| form.as_bytes().to_vec()));
     let texts: &[&str] = match target {
         "decode" => {
             let kinds = (0..6_u8).flat_map(|kind| fixtures.iter().map(move |body| (kind, body)));
