@@ -328,6 +328,7 @@ mod tests {
             ("[map]\nfone = [\"x\"]", "line 5", "fone"),
             ("[respond]\nok = { status = 404 }\navoid = [404]", "line 5", "404"),
             ("[respond]\navoid = [401]", "line 5", "respond.denied"),
+            ("[sample]\nbody = \"${nobody}\"", "line 5", "${subscriber}"),
             (
                 "[handshake.unsigned_probe]\nbody = \"{\"\nrespond = { status = 200 }",
                 "line 5",
