@@ -271,6 +271,57 @@ async fn where_fetch_is_refused_or_missing_the_form_is_posted() {
     scene.gateway.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_touch_is_forgotten_and_nonsense_is_none() {
+    let scene = Scene::set(Setting::default()).await;
+    let tab = scene.watched_tab().await;
+    let value = async |name: &str| {
+        tab.run(&format!("document.forms[0].elements.namedItem('{name}')?.value")).await
+    };
+    tab.open(&scene.shop.url("/?utm_source=facebook&utm_term=T")).await;
+    tab.open(&scene.shop.url("/?utm_source=google")).await;
+    assert_eq!(value("first_utm_source").await, "facebook");
+    assert_eq!((value("utm_source").await, value("utm_term").await), (json!("google"), json!("")));
+
+    let aged = "localStorage.leadgate = JSON.stringify(JSON.parse(localStorage.leadgate)
+        .map(touch => ({ ...touch, t: touch.t - 91 * 24 * 3600 * 1000 })))";
+    tab.run(aged).await;
+    tab.open(&scene.shop.url("/")).await;
+    assert_eq!(value("utm_source").await, Value::Null);
+    tab.open(&scene.shop.url("/app#/lp?UTM_Source=zalo&utm_term=T&color=red")).await;
+    assert_eq!(value("utm_source").await, "zalo", "a query behind the # counts");
+    assert_eq!(value("first_utm_source").await, "zalo");
+    assert_eq!(value("utm_term").await, "T", "into the field that the form has");
+    assert_eq!(tab.run("document.getElementsByName('utm_term').length").await, 1);
+    assert_eq!(value("color").await, Value::Null);
+
+    for nonsense in ["nonsense", "null", "[null, {}]", r#"{"v": 1}"#, r#"[{"v": [], "t": 1}]"#] {
+        tab.run(&format!("localStorage.leadgate = '{nonsense}'")).await;
+        tab.open(&scene.shop.url("/lien-he")).await;
+        assert_eq!(value("page_url").await, scene.shop.url("/lien-he"), "{nonsense}");
+        assert_eq!(value("first_utm_source").await, Value::Null, "{nonsense}");
+    }
+    scene.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_form_may_say_where_it_is_sent_and_where_its_visitor_goes() {
+    let scene = Scene::set(Setting { has_thank_you_url: true, ..Setting::default() }).await;
+    let tab = scene.chromium.tab().await;
+    tab.open(&scene.shop.url("/lp/")).await;
+    tab.run(
+        "const form = document.forms[0];
+        form.dataset.leadgate = form.action;
+        form.action = '/elsewhere';
+        form.dataset.leadgateThanks = 'da-gui'",
+    )
+    .await;
+    fill_in_and_send(&tab).await;
+    tab.arrives_at(&scene.shop.url("/lp/da-gui")).await;
+    scene.the_lead().await;
+    scene.gateway.stop().await;
+}
+
 /// A page's script may send no more than 64 kB that outlive the page.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_message_is_posted_by_the_browser() {

@@ -362,5 +362,13 @@ async fn the_pages_of_a_sandbox_are_there() {
     assert_eq!(get("/livez").await.status(), 200);
     let head = gateway.http.head(gateway.url("/livez")).send().await.unwrap();
     assert_eq!(head.status(), 200, "probes may ask with HEAD");
+    let script = get("/embed.js").await;
+    assert_eq!(script.headers()["content-type"], "application/javascript; charset=utf-8");
+    let head = gateway.http.head(gateway.url("/embed.js")).send().await.unwrap();
+    assert_eq!(
+        (head.status(), &head.headers()["etag"]),
+        (script.status(), &script.headers()["etag"])
+    );
+    assert!(script.text().await.unwrap().len() < 4000);
     gateway.stop().await;
 }

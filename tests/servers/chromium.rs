@@ -12,7 +12,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -29,10 +31,15 @@ const ON_A_PIPE: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#
 /// More than any message of these tests.
 const MESSAGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// A browser that takes longer to close is killed.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// A running browser.
 pub struct Chromium {
     process: Child,
     connection: Arc<Connection>,
+    /// Closed when the browser has said its last.
+    ended: Receiver<()>,
     _profile: TempDir,
 }
 
@@ -52,7 +59,7 @@ impl Chromium {
         if is_root {
             command.arg("--no-sandbox"); // Chromium does not start otherwise
         }
-        command.arg("about:blank").env("HOME", profile.path());
+        command.arg("about:blank").env("HOME", profile.path()).env("TMPDIR", profile.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("sh");
         let to = process.stdin.take().expect("a pipe");
@@ -62,11 +69,15 @@ impl Chromium {
             heard: Mutex::default(),
             next: AtomicU64::new(1),
         });
+        let (ends, ended) = std::sync::mpsc::channel::<()>();
         std::thread::spawn({
             let connection = Arc::clone(&connection);
-            move || connection.listen(from)
+            move || {
+                connection.listen(from);
+                drop(ends);
+            }
         });
-        Self { process, connection, _profile: profile }
+        Self { process, connection, ended, _profile: profile }
     }
 
     /// A new tab, with nothing of the ones before it but what their pages have stored.
@@ -91,7 +102,12 @@ impl Chromium {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        let _ = self.process.kill(); // its other processes end when it does
+        // One that closes takes its other processes and its files along; for one that does not, they
+        // end when it does.
+        if self.connection.send(&json!({ "id": 0, "method": "Browser.close" })).is_ok() {
+            let _ = self.ended.recv_timeout(CLOSING);
+        }
+        let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
@@ -141,6 +157,11 @@ impl Connection {
         self.heard.lock().expect("no panic in here")
     }
 
+    fn send(&self, message: &Value) -> std::io::Result<()> {
+        let text = format!("{message}\0");
+        self.to.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes())
+    }
+
     async fn call(&self, session: Option<&str>, method: &str, parameters: Value) -> Value {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let mut message = json!({ "id": id, "method": method, "params": parameters });
@@ -153,9 +174,7 @@ impl Connection {
             assert!(!heard.has_ended, "chromium has ended; scripts/test installs it");
             heard.waiting.insert(id, sender);
         }
-        let text = format!("{message}\0");
-        let written = self.to.lock().expect("no panic in here").write_all(text.as_bytes());
-        written.expect("chromium takes messages");
+        self.send(&message).expect("chromium takes messages");
         let answer = tokio::time::timeout(PATIENCE, answer).await;
         let answer = answer.unwrap_or_else(|_| panic!("{method}: no answer"));
         let mut answer = answer.expect("chromium runs; scripts/test installs it");
