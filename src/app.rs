@@ -13,13 +13,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::caresoft::Client;
-use crate::config::{Config, Destination, OnDuplicate, StoreUrl};
+use crate::config::{self, Config, Destination, OnDuplicate, StoreUrl};
 use crate::console::Console;
 use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
 use crate::intake::challenge::ChallengeError;
 use crate::lead::{Clock, DestinationId};
 use crate::notify::{self, Notifier, Signals};
+use crate::preset::Preset;
 use crate::source::{Source, SourceError};
 use crate::store::redis::{self, Redis};
 use crate::store::spool::Spooled;
@@ -183,10 +184,14 @@ impl App {
     /// Keys that are set and that this version does nothing with: key and what it means.
     pub fn inert(config: &Config) -> Vec<(&'static str, &'static str)> {
         let traces = config.log.otlp_endpoint.is_some();
-        let fetches = config.sources.values().any(|source| source.api_base.is_some());
+        let fetches_nothing = |source: &config::Source| {
+            let preset = Preset::load(&source.preset, []);
+            source.api_base.is_some() && preset.is_ok_and(|preset| preset.enrich.is_none())
+        };
+        let bases = config.sources.values().any(fetches_nothing);
         [
             (traces, "log.otlp_endpoint", "no traces are sent"),
-            (fetches, "sources.*.api_base", "no preset fetches anything"),
+            (bases, "sources.*.api_base", "the source's preset fetches nothing"),
         ]
         .into_iter()
         .filter_map(|(is_set, key, meaning)| is_set.then_some((key, meaning)))

@@ -170,7 +170,8 @@ impl Invocation {
 /// What every command goes by where there is no configuration: the built-in simulator, an open web
 /// form, and a source for each preset.
 fn zero_setup(sandbox: &Url, token: &SecretString) -> Result<Config, Faults> {
-    let (more, presets) = (preset::development_sources("sandbox"), preset::built_in_names());
+    let (more, presets) =
+        (preset::development_sources("sandbox", sandbox), preset::built_in_names());
     config::zero_setup(sandbox, token, &more, &presets, &ProcessEnvironment)
 }
 

@@ -129,34 +129,43 @@ impl Trial {
         Ok(Self { source: source.context("server.public_url")?, composer })
     }
 
-    /// What the payload comes to, one object for each event in it.
+    /// What the payload comes to, one object for each event in it. A notice with what was fetched
+    /// for it (`{"notice": …, "lead": …}`) is tried as well, where the preset fetches.
     async fn read(&self, file: &Path, content_type: Option<&str>) -> anyhow::Result<Vec<Value>> {
         let body = std::fs::read(file).with_context(|| file.display().to_string())?;
         let documents = match decode(content_type, &Bytes::from(body)).await {
             Ok(documents) => documents,
             Err(error) => return Ok(vec![self.unusable(&error.to_string())]),
         };
+        let preset = &self.source.preset;
         let mut told = Vec::new();
         for document in documents {
-            let items = self.source.preset.items(document);
+            if preset.enrich.is_some() && document.get("notice").is_some() {
+                told.push(self.element(document)?);
+                continue;
+            }
+            let items = preset.items(document);
             told.extend((0..items.ignored).map(|_| json!({"verdict": "ignored"})));
-            told.extend(items.unusable.iter().map(|unusable| self.unusable(unusable.why)));
+            told.extend(items.unusable.iter().map(|unusable| self.unusable(&unusable.why)));
             for item in items.leads {
-                told.push(match self.source.read(item, Place::Itself, &Beside::NOTHING) {
-                    Ok(kept) => self.kept(kept)?,
-                    Err(Unkept::Trapped) => {
-                        json!({"verdict": "dropped", "reason": "the honeypot is filled in"})
-                    }
-                    Err(Unkept::TooMany) => self.unusable("more than 1000 fields"),
-                    Err(Unkept::Refused(faults)) => {
-                        let faults: Vec<_> =
-                            faults.iter().map(|fault| fault.message.as_str()).collect();
-                        json!({"verdict": "refused", "reason": faults.join("; ")})
-                    }
-                });
+                told.push(self.element(item)?);
             }
         }
         Ok(told)
+    }
+
+    fn element(&self, element: Value) -> anyhow::Result<Value> {
+        Ok(match self.source.read(element, Place::Itself, &Beside::NOTHING) {
+            Ok(kept) => self.kept(kept)?,
+            Err(Unkept::Trapped) => {
+                json!({"verdict": "dropped", "reason": "the honeypot is filled in"})
+            }
+            Err(Unkept::TooMany) => self.unusable("more than 1000 fields"),
+            Err(Unkept::Refused(faults)) => {
+                let faults: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
+                json!({"verdict": "refused", "reason": faults.join("; ")})
+            }
+        })
     }
 
     fn unusable(&self, why: &str) -> Value {

@@ -20,7 +20,7 @@ use crate::normalise::Fault;
 use crate::preset::{Heard, Unusable};
 use crate::problem::FieldError;
 use crate::source::decode::{DecodeError, TOO_MANY, decode};
-use crate::source::{Beside, Holds, Kept, Place, Source, Unkept, element_body};
+use crate::source::{Beside, Holds, Kept, Place, Source, Unkept, element_body, post_body};
 use crate::store::{Admission, Verdict};
 
 pub(super) async fn post(
@@ -234,7 +234,7 @@ impl Post<'_> {
             }
             for Unusable { value, is_whole, why } in items.unusable {
                 let raw = if is_whole { document_body(&value) } else { element_body(&value) };
-                batch.push(self.unusable(why, raw));
+                batch.push(self.unusable(&why, raw));
             }
             for item in items.leads {
                 self.take_lead(item, several.then_some(place), &mut batch)?;
@@ -281,8 +281,7 @@ impl Post<'_> {
 
     fn raw(&self) -> RawBody {
         let content_type = text_of(self.request.headers(), CONTENT_TYPE.as_str());
-        let content_type = content_type.unwrap_or_default().to_owned();
-        RawBody { content_type, bytes: self.body.to_vec() }
+        post_body(content_type, self.body.to_vec())
     }
 
     fn admission(&self, kept: Kept) -> Admission {

@@ -69,6 +69,12 @@ struct KvArray {
     /// The value is the id of an option, whose text is here.
     #[serde(default)]
     options: Option<Options>,
+    /// What is put before a field's name: of a number nobody knows what it is.
+    #[serde(default)]
+    prefix: String,
+    /// Values that a word says better: `{ "1" = "true", "" = "false" }`.
+    #[serde(default)]
+    words: BTreeMap<String, String>,
     /// Elements that are no fields: those of which all of this holds.
     #[serde(default)]
     drop: Vec<Filter>,
@@ -181,7 +187,8 @@ impl KvArray {
 
     fn field(&self, scope: Scope<'_>) -> Option<Field> {
         let text = |path: &Path| path.text(scope).map(|text| text.into_owned());
-        let names: Vec<_> = self.key.iter().filter_map(text).map(|name| vec![name]).collect();
+        let named = |name| vec![format!("{}{name}", self.prefix)];
+        let names: Vec<_> = self.key.iter().filter_map(text).map(named).collect();
         let label = self.label.iter().find_map(text);
         let label = label.or_else(|| names.first().map(|name| name.concat()))?;
         let kind = self.kind.as_ref().and_then(text);
@@ -213,7 +220,8 @@ impl KvArray {
         let texts = flat.filter_map(scalar).take(super::field::FIELDS_MAX);
         let options = self.options.as_ref().map(|options| options.index(scope));
         let named = |text: &str| options.as_ref()?.get(text).cloned();
-        texts.map(|text| named(&text).unwrap_or_else(|| text.into_owned())).collect()
+        let said = |text: &str| named(text).or_else(|| self.words.get(text).cloned());
+        texts.map(|text| said(&text).unwrap_or_else(|| text.into_owned())).collect()
     }
 }
 
@@ -312,6 +320,15 @@ mod tests {
             ],
         });
         let expected = [("r1", "Dịch vụ", "A,B,C"), ("r2", "r2", "chữ"), ("r3", "r3", "Hai")];
+        assert_eq!(found(bags, item), told(&expected));
+    }
+
+    #[test]
+    fn a_tick_is_told_in_words_and_by_what_it_is() {
+        let bags = "[[kv_array]]\narray = 'ticks'\nkey = ['key']\nvalue = ['on']\n\
+                    prefix = 'consent '\nwords = { '1' = 'true', '' = 'false' }";
+        let item = json!({"ticks": [{"key": 1, "on": "1"}, {"key": 2, "on": ""}]});
+        let expected = [("consent 1", "consent 1", "true"), ("consent 2", "consent 2", "false")];
         assert_eq!(found(bags, item), told(&expected));
     }
 

@@ -1,5 +1,7 @@
 //! The presets that are compiled in, and a source of each for who has no configuration.
 
+use url::Url;
+
 use super::{Preset, TOKEN};
 
 /// The presets that are compiled in: name and text.
@@ -17,6 +19,8 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
     ("gravity-forms", include_str!("../../config/presets/gravity-forms.toml")),
     ("jotform", include_str!("../../config/presets/jotform.toml")),
     ("ladipage", include_str!("../../config/presets/ladipage.toml")),
+    ("linkedin-lead-sync", include_str!("../../config/presets/linkedin-lead-sync.toml")),
+    ("meta-lead-ads", include_str!("../../config/presets/meta-lead-ads.toml")),
     ("metform", include_str!("../../config/presets/metform.toml")),
     ("netlify-forms", include_str!("../../config/presets/netlify-forms.toml")),
     ("ninja-forms", include_str!("../../config/presets/ninja-forms.toml")),
@@ -49,15 +53,20 @@ pub fn built_in_text(name: &str) -> Option<&'static str> {
 pub const DEVELOPMENT_SECRET: &str = "whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0";
 
 /// A source for each built-in preset but the web form, as TOML: each verifies with
-/// [`DEVELOPMENT_SECRET`], by the platform's signature if there is one, else as its `token`.
-pub fn development_sources(destination: &str) -> String {
+/// [`DEVELOPMENT_SECRET`], by the platform's signature if there is one, else as its `token`. What is
+/// fetched is fetched from the simulator at `sandbox`: a published secret is no reason to ask a
+/// platform.
+pub fn development_sources(destination: &str, sandbox: &Url) -> String {
     let source = |name: &str| {
-        let secrets = Preset::load(name, []).map(|preset| preset.secrets).unwrap_or_default();
+        let preset = Preset::load(name, []).ok();
+        let fetches = preset.as_ref().is_some_and(|preset| preset.enrich.is_some());
+        let base = if fetches { format!("api_base = \"{sandbox}\"\n") } else { String::new() };
+        let secrets = preset.map(|preset| preset.secrets).unwrap_or_default();
         let own = secrets.keys().filter(|secret| *secret != TOKEN || secrets.len() == 1);
         let secrets: String =
             own.map(|secret| format!("{secret} = \"{DEVELOPMENT_SECRET}\"\n")).collect();
         format!(
-            "[sources.{name}]\npreset = \"{name}\"\ndestination = \"{destination}\"\n\
+            "[sources.{name}]\npreset = \"{name}\"\ndestination = \"{destination}\"\n{base}\
              [sources.{name}.secrets]\n{secrets}"
         )
     };

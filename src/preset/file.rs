@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::Target;
 use super::bag::Bags;
+use super::enrich::Enrich;
 use super::filter::Filter;
 use super::handshake::Handshake;
 use super::items::{Decode, FanOut};
@@ -38,6 +39,8 @@ pub(super) struct PresetFile {
     #[serde(default)]
     pub(super) lead: LeadSection,
     #[serde(default)]
+    pub(super) enrich: Option<Enrich>,
+    #[serde(default)]
     pub(super) bag: Bags,
     #[serde(default)]
     pub(super) map: BTreeMap<Target, Vec<String>>,
@@ -56,10 +59,14 @@ impl PresetFile {
     /// it is.
     pub(super) fn fault(&self) -> Option<(Vec<String>, String)> {
         let named = self.verify.secrets().chain(self.verify.mentioned());
-        let mut named = named.chain(self.handshake.secrets());
+        let named = named.chain(self.handshake.secrets());
+        let mut named = named.chain(self.enrich.iter().map(|enrich| enrich.secret.as_str()));
         if let Some(name) = named.find(|name| !self.secrets.contains_key(*name)) {
             let texts = vec![format!("\"{name}\""), format!("'{name}'"), format!(":{name}}}")];
             return Some((texts, format!("[secrets] declares no {name:?}")));
+        }
+        if let Some(fault) = self.enrich.as_ref().and_then(Enrich::fault) {
+            return Some(fault);
         }
         let replies = self.respond.replies().chain(self.handshake.replies());
         let mut statuses = replies.map(|reply| reply.status);

@@ -37,6 +37,13 @@ pub struct FanOut {
     /// What must hold of an event, or it is none of a lead and passed over.
     #[serde(default)]
     keep: Vec<Filter>,
+    /// What it means that there is none; what a person can do about it.
+    #[serde(default = "no_event")]
+    empty: String,
+}
+
+fn no_event() -> String {
+    "it holds no event where this platform puts them".to_owned()
 }
 
 /// What a document holds.
@@ -58,7 +65,7 @@ pub struct Unusable {
     /// It is the whole document.
     pub is_whole: bool,
     /// Why, in words of ours.
-    pub why: &'static str,
+    pub why: String,
 }
 
 /// Why an element that lacks something is of no use.
@@ -89,36 +96,42 @@ impl Decode {
         document
     }
 
-    /// What the document holds.
-    pub fn items(&self, document: Value, fan_out: Option<&FanOut>, need: &[Filter]) -> Items {
+    /// What the document holds; each element as `element` makes it.
+    pub fn items(
+        &self,
+        document: Value,
+        fan_out: Option<&FanOut>,
+        element: impl Fn(Value) -> Value,
+        need: &[Filter],
+    ) -> Items {
         let document = self.document(document);
         if !self.keep.iter().all(|filter| filter.holds(&document)) {
             return Items { ignored: 1, ..Items::default() };
         }
-        let Some(fan_out) = fan_out else { return sorted(vec![document], need) };
+        let Some(fan_out) = fan_out else { return sorted(vec![element(document)], need) };
         let events: Vec<Value> = fan_out.each.all(&document).into_iter().cloned().collect();
         if events.is_empty() {
-            return whole(document, "it holds no event where this platform puts them");
+            return whole(document, &fan_out.empty);
         }
         if events.len() > ITEMS_MAX {
             return whole(document, "it holds more than 1000 events");
         }
         let is_kept = |event: &Value| fan_out.keep.iter().all(|filter| filter.holds(event));
         let (kept, others): (Vec<_>, Vec<_>) = events.into_iter().partition(is_kept);
-        Items { ignored: others.len(), ..sorted(kept, need) }
+        Items { ignored: others.len(), ..sorted(kept.into_iter().map(element).collect(), need) }
     }
 }
 
 /// A document in which no elements are found.
-fn whole(value: Value, why: &'static str) -> Items {
-    let unusable = vec![Unusable { value, is_whole: true, why }];
+fn whole(value: Value, why: &str) -> Items {
+    let unusable = vec![Unusable { value, is_whole: true, why: why.to_owned() }];
     Items { unusable, ..Items::default() }
 }
 
 fn sorted(events: Vec<Value>, need: &[Filter]) -> Items {
     let is_whole = |event: &Value| need.iter().all(|filter| filter.holds(event));
     let (leads, lacking): (Vec<_>, Vec<_>) = events.into_iter().partition(is_whole);
-    let lacks = |value| Unusable { value, is_whole: false, why: LACKING };
+    let lacks = |value| Unusable { value, is_whole: false, why: LACKING.to_owned() };
     Items { leads, unusable: lacking.into_iter().map(lacks).collect(), ignored: 0 }
 }
 
@@ -203,12 +216,17 @@ mod tests {
             {"changes": [{"field": "lead", "id": 1}, {"field": "feed"}]},
             {"changes": [{"field": "lead"}]},
         ]});
-        let items = decode("").items(document, Some(&fan_out), &need);
+        let items = decode("").items(document, Some(&fan_out), |event| event, &need);
         assert_eq!(items.leads, [json!({"field": "lead", "id": 1})]);
         assert_eq!((items.unusable.len(), items.ignored), (1, 1));
-        let other = decode("").items(json!({"x": 1}), Some(&fan_out), &need);
+        let other = decode("").items(json!({"x": 1}), Some(&fan_out), |event| event, &need);
         assert_eq!((other.leads.len(), other.unusable.len()), (0, 1));
-        let filtered = decode("keep = [{ path = 'x', eq = 2 }]").items(json!({"x": 1}), None, &[]);
+        let filtered = decode("keep = [{ path = 'x', eq = 2 }]").items(
+            json!({"x": 1}),
+            None,
+            |event| event,
+            &[],
+        );
         assert_eq!((filtered.leads.len(), filtered.ignored), (0, 1));
     }
 }

@@ -7,6 +7,7 @@
 mod bag;
 mod built_in;
 mod digest;
+mod enrich;
 mod extract;
 mod field;
 mod file;
@@ -26,9 +27,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use self::bag::Bags;
 pub use self::built_in::{DEVELOPMENT_SECRET, built_in_names, built_in_text, development_sources};
 pub use self::digest::Algorithm;
+pub use self::enrich::{Enrich, Fetch, Refused, Remedy};
 pub use self::extract::Extracted;
 pub use self::field::{FIELDS_MAX, TooMany, flatten};
 use self::file::{
@@ -41,7 +45,7 @@ use self::items::{Decode, FanOut};
 pub use self::items::{Items, LACKING, Unusable};
 use self::names::Names;
 pub use self::names::{Meaning, Target};
-use self::path::Path;
+pub use self::path::Path;
 pub use self::reply::{Reply, Respond};
 pub use self::sample::{FakePerson, Outgoing, Sample};
 pub use self::template::Piece;
@@ -101,6 +105,8 @@ pub struct Preset {
     pub verify: Verify,
     /// What it is answered.
     pub respond: Respond,
+    /// How what it only gives a notice of is fetched.
+    pub enrich: Option<Enrich>,
     /// Where the country of a phone without a country code is, when the lead is a test.
     pub test_region: Option<String>,
     /// A post as the platform makes it, to try a source with.
@@ -170,6 +176,7 @@ impl Preset {
             handshake: file.handshake,
             verify: file.verify,
             respond: file.respond,
+            enrich: file.enrich,
             test_region: file.test.phone_region.clone(),
             sample: file.sample,
             decode: file.decode,
@@ -185,9 +192,14 @@ impl Preset {
         })
     }
 
-    /// The elements of a decoded document.
-    pub fn items(&self, document: serde_json::Value) -> Items {
-        self.decode.items(document, self.fan_out.as_ref(), &self.need)
+    /// The elements of a decoded document. Where something is to be fetched, each is
+    /// `{"notice": …}`, and what is fetched will stand beside.
+    pub fn items(&self, document: Value) -> Items {
+        let element = |element| match self.enrich {
+            Some(_) => Enrich::wrapped(element),
+            None => element,
+        };
+        self.decode.items(document, self.fan_out.as_ref(), element, &self.need)
     }
 
     /// Whether a post is passed over, and answered as taken, though nobody has signed it.
@@ -196,18 +208,18 @@ impl Preset {
     }
 
     /// Whether an element is the platform's word that a submission is to be erased.
-    pub fn is_deletion(&self, element: &serde_json::Value) -> bool {
+    pub fn is_deletion(&self, element: &Value) -> bool {
         self.deletion.as_ref().is_some_and(|filter| filter.holds(element))
     }
 
     /// Whether an element lacks what a lead of this platform has.
-    pub fn lacks(&self, element: &serde_json::Value) -> bool {
+    pub fn lacks(&self, element: &Value) -> bool {
         !self.need.iter().all(|filter| filter.holds(element))
     }
 
     /// Whether an element only says that there is a lead, which is to be fetched.
-    pub fn is_notice(&self, _element: &serde_json::Value) -> bool {
-        false
+    pub fn is_notice(&self, element: &Value) -> bool {
+        self.enrich.as_ref().is_some_and(|enrich| enrich.lacks(element))
     }
 
     /// Whether a submission's id is one of the whole post, which may hold several.
@@ -330,6 +342,18 @@ mod tests {
             ("[respond]\navoid = [401]", "line 5", "respond.denied"),
             ("[sample]\nbody = \"${nobody}\"", "line 5", "${subscriber}"),
             (
+                "[secrets]\ns = \"s\"\n[enrich]\nsecret = \"s\"\n[[enrich.fetch]]\nname = \"lead\"\n\
+                 url = \"https://api.example/{body:form.id}\"",
+                "line 10",
+                "not there yet",
+            ),
+            (
+                "[enrich]\nsecret = \"s\"\n[[enrich.fetch]]\nname = \"lead\"\n\
+                 url = \"https://api.example/{body:notice.id}\"",
+                "line 5",
+                "declares no \"s\"",
+            ),
+            (
                 "[handshake.unsigned_probe]\nbody = \"{\"\nrespond = { status = 200 }",
                 "line 5",
                 "no JSON",
@@ -344,14 +368,21 @@ mod tests {
 
     #[test]
     fn every_preset_has_a_source_that_runs_without_a_configuration() {
-        let text = development_sources("sandbox");
+        let sandbox = url::Url::parse("http://127.0.0.1:8082/").unwrap();
+        let text = development_sources("sandbox", &sandbox);
         for name in built_in_names().into_iter().filter(|name| *name != "web-form") {
             assert!(text.contains(&format!("preset = \"{name}\"")), "{name}");
         }
         let parsed: toml::Table = toml::from_str(&text).unwrap();
         let sources = parsed["sources"].as_table().unwrap();
         for (name, source) in sources {
-            assert_eq!(source["secrets"].as_table().unwrap().len(), 1, "{name}");
+            let secrets = source["secrets"].as_table().unwrap();
+            let is_published = |secret: &toml::Value| secret.as_str() == Some(DEVELOPMENT_SECRET);
+            assert!(!secrets.is_empty() && secrets.values().all(is_published), "{name}");
+            // With a published secret nobody's platform is asked.
+            let fetches = Preset::load(name, []).unwrap().enrich.is_some();
+            let base = source.get("api_base").and_then(toml::Value::as_str);
+            assert_eq!(base, fetches.then_some("http://127.0.0.1:8082/"), "{name}");
         }
     }
 
@@ -366,7 +397,10 @@ mod tests {
             names in prop::collection::vec(prop::sample::select(vec![
                 "entry", "changes", "user_column_data", "data", "fields", "form_response", "answers",
                 "payload", "info", "object", "value", "type", "event", "json", "entries", "[x]", "a[b]",
+                "leadgen_id", "field_data", "custom_disclaimer_responses", "formResponse", "content",
+                "questions", "hiddenFields", "leadGenFormResponse", "values",
             ]), 0..4),
+            fetched in any_json(),
         ) {
             let document = names.iter().fold(document, |inner, name| json!({ *name: inner }));
             for (name, _) in BUILT_IN {
@@ -377,6 +411,21 @@ mod tests {
                 for item in items.leads {
                     prop_assert!(preset.extract(item, Some("website")).is_ok());
                 }
+                let Some(enrich) = &preset.enrich else { continue };
+                // Whatever stands beside a notice, it is one still, or a lead is made of it.
+                let mut element = Enrich::wrapped(document.clone());
+                for (place, fetch) in enrich.fetch.iter().enumerate() {
+                    let _ = fetch.address(&element, None);
+                    let found = if place == 0 { &document } else { &fetched };
+                    element[&fetch.name] = found.clone();
+                }
+                let _ = enrich.refused(400, &fetched);
+                let _ = preset.external_id(&element, &|_| None);
+                prop_assert_eq!(
+                    preset.is_notice(&element),
+                    !enrich.fetch.iter().all(|fetch| element[&fetch.name].is_object())
+                );
+                prop_assert!(preset.is_deletion(&element) || preset.extract(element, None).is_ok());
             }
         }
     }

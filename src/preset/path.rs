@@ -2,7 +2,7 @@
 //!
 //! `[*]` and `*` stand for every element of an array or every value of an object. A path that
 //! begins with `~.` looks into the element that a bag has joined. `|after:TEXT` at the end takes
-//! what follows the last TEXT in the value.
+//! what follows the last TEXT in the value, `|before:TEXT` behind that what precedes the first.
 
 use std::borrow::Cow;
 
@@ -21,6 +21,7 @@ pub struct Path {
     steps: Vec<Step>,
     in_joined: bool,
     after: Option<String>,
+    before: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,11 +59,8 @@ impl Path {
     /// # Errors
     /// An empty step or an unclosed bracket.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let (text, after) = match text.split_once("|after:") {
-            Some((_, "")) => return Err(Malformed("a path: nothing stands behind |after:")),
-            Some((path, after)) => (path, Some(after.to_owned())),
-            None => (text, None),
-        };
+        let (text, before) = cutter(text, "|before:")?;
+        let (text, after) = cutter(text, "|after:")?;
         let (mut rest, in_joined) = match text.strip_prefix('~') {
             Some(rest) => (rest.strip_prefix('.').unwrap_or(rest), true),
             None => (text, false),
@@ -80,7 +78,7 @@ impl Path {
         if steps.is_empty() && !in_joined {
             return Err(Malformed("a path: it is empty"));
         }
-        Ok(Self { steps, in_joined, after })
+        Ok(Self { steps, in_joined, after, before })
     }
 
     /// Everything that it leads to, in the document's order; at most 10,000.
@@ -125,11 +123,21 @@ impl Path {
     }
 
     fn cut<'a>(&self, text: Cow<'a, str>) -> Cow<'a, str> {
-        let Some(after) = &self.after else { return text };
-        let from = text.rfind(after.as_str()).map_or(0, |at| at + after.len());
+        let from = self.after.as_deref().and_then(|after| Some(text.rfind(after)? + after.len()));
+        let from = from.unwrap_or(0);
+        let end = self.before.as_deref().and_then(|before| Some(from + text[from..].find(before)?));
+        let end = end.unwrap_or(text.len());
         match text {
-            Cow::Borrowed(text) => Cow::Borrowed(&text[from..]),
-            Cow::Owned(text) => Cow::Owned(text[from..].to_owned()),
+            Cow::Borrowed(text) => Cow::Borrowed(&text[from..end]),
+            Cow::Owned(text) => Cow::Owned(text[from..end].to_owned()),
+        }
+    }
+
+    /// The name that it begins with, where that is one.
+    pub(super) fn root(&self) -> Option<&str> {
+        match self.steps.first() {
+            Some(Step::Key(key)) if !self.in_joined => Some(key),
+            _ => None,
         }
     }
 }
@@ -145,6 +153,15 @@ impl Step {
             }
             _ => Box::new(std::iter::empty()),
         }
+    }
+}
+
+/// A path's text and the text that its values are cut at, if there is one.
+fn cutter<'a>(text: &'a str, word: &str) -> Result<(&'a str, Option<String>), Malformed> {
+    match text.split_once(word) {
+        Some((_, "")) => Err(Malformed("a path: nothing stands behind |after: or |before:")),
+        Some((path, at)) => Ok((path, Some(at.to_owned()))),
+        None => Ok((text, None)),
     }
 }
 
@@ -206,6 +223,8 @@ mod tests {
         );
         let after = Path::parse("urn|after:leadGenForm:").unwrap();
         assert_eq!(after.text(&document).as_deref(), Some("77,3)"));
+        let within = Path::parse("urn|after:leadGenForm:|before:,").unwrap();
+        assert_eq!(within.text(&document).as_deref(), Some("77"));
         assert_eq!(Path::parse("[*].n").unwrap().all(&document["list"]).len(), 2);
     }
 
@@ -228,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in ["", ".", "a.", "a..b", "a[b", "a[]", "a|after:"] {
+        for text in ["", ".", "a.", "a..b", "a[b", "a[]", "a|after:", "a|before:"] {
             assert!(Path::parse(text).is_err(), "{text:?}");
         }
     }

@@ -6,6 +6,8 @@
 pub mod decode;
 mod reading;
 mod stored;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use self::reading::{Beside, Holds, Kept, Place, Unkept};
-pub use self::stored::{Unmappable, element_body};
+pub use self::stored::{Unmappable, element_body, element_of, post_body};
 use crate::config::{self, Config, Invalid, NameOrder};
 use crate::lead::{DestinationId, SourceId};
 use crate::preset::{Preset, PresetError, Secrets, TOKEN};
@@ -66,6 +68,12 @@ pub enum SourceError {
         /// What the preset asks for.
         asked: String,
     },
+    /// Its platform gives only notices, and nothing to fetch leads with is configured.
+    #[error("secrets.{name}: leads are fetched with it, and it is not configured")]
+    NoFetchSecret {
+        /// The secret's name.
+        name: String,
+    },
     /// The gateway's own address cannot be written as a URL.
     #[error("server.public_url: {0}")]
     Endpoint(#[from] url::ParseError),
@@ -85,6 +93,10 @@ impl Source {
         if let Some(name) = source.secrets.keys().find(|name| !preset.secrets.contains_key(*name)) {
             let asked = preset.secrets.keys().cloned().collect::<Vec<_>>().join(", ");
             return Err(SourceError::UnaskedSecret { name: name.clone(), asked });
+        }
+        let is_there = |name: &str| source.secrets.get(name).is_some_and(|all| !all.is_empty());
+        if let Some(enrich) = preset.enrich.as_ref().filter(|enrich| !is_there(&enrich.secret)) {
+            return Err(SourceError::NoFetchSecret { name: enrich.secret.clone() });
         }
         Ok(Self::with_preset(preset, id, source, config)?)
     }

@@ -32,8 +32,15 @@ pub fn element_body(element: &Value) -> RawBody {
     RawBody { content_type: ELEMENT.to_owned(), bytes: element.to_string().into_bytes() }
 }
 
-/// The element that a body is; `None` when it is something else.
-pub(crate) fn element_of(raw: &RawBody) -> Option<Value> {
+/// A whole post as it came, with the content type that it said, if any.
+pub fn post_body(content_type: Option<&str>, bytes: Vec<u8>) -> RawBody {
+    // Whoever posts cannot say that it was taken apart.
+    let content_type = content_type.filter(|said| *said != ELEMENT);
+    RawBody { content_type: content_type.unwrap_or_default().to_owned(), bytes }
+}
+
+/// The element that a body is, made by [`element_body`]; `None` when it is something else.
+pub fn element_of(raw: &RawBody) -> Option<Value> {
     (raw.content_type == ELEMENT).then(|| serde_json::from_slice(&raw.bytes).ok()).flatten()
 }
 
@@ -61,14 +68,14 @@ impl Source {
         let content_type = Some(raw.content_type.as_str()).filter(|text| !text.is_empty());
         let documents = decode(content_type, &Bytes::copy_from_slice(&raw.bytes)).await?;
         let mut leads = Vec::new();
-        let mut why = "it holds no event of a lead";
+        let mut why = "it holds no event of a lead".to_owned();
         for document in documents {
             let items = self.preset.items(document);
             leads.extend(items.leads);
-            why = items.unusable.first().map_or(why, |unusable| unusable.why);
+            why = items.unusable.into_iter().next().map_or(why, |unusable| unusable.why);
         }
         match leads.len() {
-            0 => Err(Unmappable::Unusable(why.to_owned())),
+            0 => Err(Unmappable::Unusable(why)),
             1 => Ok(leads.remove(0)),
             several => Err(Unmappable::Several(several)),
         }
