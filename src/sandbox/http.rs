@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::account::{Body, Reply};
 use super::faults::{Fault, FaultKind};
-use super::{Doing, Host, Incoming, Sandbox, page};
+use super::{Doing, Host, Incoming, Sandbox, page, platforms};
 
 /// A longer request is answered 413.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -118,13 +118,18 @@ async fn answer(request: HttpRequest, desk: web::Data<Desk>, body: web::Bytes) -
         Ok(fault) => fault,
         Err(wrong) => return HttpResponse::BadRequest().body(wrong.to_string()),
     };
+    let token = header("authorization").and_then(|value| value.strip_prefix("Bearer "));
+    if let Some((status, document)) = platforms::answer(request.uri().path(), token) {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        return HttpResponse::build(status).json(document);
+    }
     let query = url::form_urlencoded::parse(request.query_string().as_bytes());
     let incoming = Incoming {
         host: desk.host,
         method: method_name(request.method().as_str()),
         path: request.uri().path(),
         query: query.into_owned().collect::<BTreeMap<String, String>>(),
-        token: header("authorization").and_then(|value| value.strip_prefix("Bearer ")),
+        token,
         fault,
         body: &body,
     };

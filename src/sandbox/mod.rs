@@ -5,7 +5,8 @@
 //!
 //! Two hosts, as CareSoft has a standby, are two listeners on one [`Sandbox`]. Its own pages are
 //! at `/`, `/sandbox/leads`, `/sandbox/log` and `/sandbox/faults`. CareSoft's outgoing webhooks
-//! are not simulated.
+//! are not simulated. Beside CareSoft it answers as the platforms do that leads are fetched from
+//! (`platforms.rs`), with people who do not exist.
 //!
 //! Order of checks: lock-out, limit, domain, token, route, body.
 
@@ -18,6 +19,7 @@ mod log;
 mod options;
 mod page;
 mod people;
+mod platforms;
 mod routes;
 mod shown;
 
