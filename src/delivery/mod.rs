@@ -1,6 +1,7 @@
 //! From a durable submission to a lead in CareSoft: one lane per destination.
 
 mod compose;
+pub mod enrich;
 mod field_names;
 mod gate;
 mod hosts;

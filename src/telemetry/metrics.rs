@@ -95,6 +95,7 @@ pub struct Metrics {
     spool_depth: Gauge,
     store_errors: Family<ByStore, Counter>,
     notifications: Family<TypeOutcome, Counter>,
+    enrich_requests: Family<SourceOutcome, Counter>,
 }
 
 impl Default for Metrics {
@@ -114,6 +115,7 @@ impl Default for Metrics {
             spool_depth: Gauge::default(),
             store_errors: Family::default(),
             notifications: Family::default(),
+            enrich_requests: Family::default(),
         };
         metrics.register();
         metrics
@@ -189,6 +191,11 @@ impl Metrics {
             each("notifications"),
             "Outcome signals by type, and what became of them",
             self.notifications.clone(),
+        );
+        registry.register(
+            each("enrich_requests"),
+            "Requests to platforms for what they only give notice of, by source and outcome",
+            self.enrich_requests.clone(),
         );
     }
 
@@ -276,6 +283,12 @@ impl Metrics {
         self.notifications.get_or_create(&label).inc();
     }
 
+    /// A request to a platform ended: `document`, `no_answer`, or what its refusal asks for.
+    pub fn enrich(&self, source: &SourceId, outcome: &'static str) {
+        let label = SourceOutcome { source: source.to_string(), outcome };
+        self.enrich_requests.get_or_create(&label).inc();
+    }
+
     /// Everything, in the OpenMetrics text format.
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
@@ -306,6 +319,7 @@ mod tests {
         metrics.spool(3);
         metrics.store_error("sqlite");
         metrics.notification(NotifyEvent::LaneStopped, "delivered");
+        metrics.enrich(&source, "document");
         let text = metrics.render();
         for line in [
             r#"leadgate_submissions_total{source="website",outcome="accepted"} 1"#,
@@ -321,6 +335,7 @@ mod tests {
             r#"leadgate_ledger_residue 0"#,
             "leadgate_spool_depth 3",
             r#"leadgate_store_errors_total{store="sqlite"} 1"#,
+            r#"leadgate_enrich_requests_total{source="website",outcome="document"} 1"#,
             r#"leadgate_notifications_total{type="lane.stopped",outcome="delivered"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "no line {line}\n{text}");

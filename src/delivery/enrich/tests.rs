@@ -1,0 +1,292 @@
+//! Fetching over real sockets, from a platform that answers what it is told to.
+
+#[path = "../../../tests/servers/platform.rs"]
+mod platform;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use self::platform::{Answer, Platform};
+use super::*;
+use crate::config::{self, MapEnvironment};
+use crate::lead::Hand;
+use crate::preset::built_in_names;
+use crate::source::{Holds, element_body};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const LEAD: &str = "/v26.0/900000000000011";
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<Standing>>);
+
+impl Watcher for Heard {
+    fn changed(&self, _: &SourceId, standing: &Standing, _: Timestamp) {
+        self.0.lock().unwrap().push(standing.clone());
+    }
+}
+
+/// A platform, and what fetches from it for a source `ads`.
+struct Bed {
+    platform: Platform,
+    enricher: Enricher,
+    heard: Arc<Heard>,
+    hand: Hand,
+    metrics: Arc<Metrics>,
+}
+
+impl Bed {
+    fn new(settings: &str) -> Self {
+        let platform = Platform::start();
+        let base = platform.url();
+        Self::at(platform, &base, settings)
+    }
+
+    /// What asks at `base`.
+    fn at(platform: Platform, base: &str, settings: &str) -> Self {
+        let text = format!(
+            "[server]\npublic_url = \"https://leads.example.vn\"\n\
+             [destinations.main]\nbase_url = \"https://api.caresoft.vn\"\ndomain = \"d\"\ntoken = \"t\"\n\
+             [destinations.main.lead]\nservice_id = 1\n\
+             [sources.ads]\ndestination = \"main\"\napi_base = \"{base}\"\n{settings}"
+        );
+        let environment = MapEnvironment::default();
+        let parsed = config::parse(&text, "test.toml", &environment, &built_in_names());
+        let config = parsed.unwrap_or_else(|faults| panic!("{faults}")).config;
+        let sources = Source::compile_all(&config).unwrap();
+        let (metrics, heard) = (Arc::new(Metrics::default()), Arc::new(Heard::default()));
+        let (clock, hand) = Clock::with_hand();
+        let watcher: Arc<dyn Watcher> = heard.clone();
+        let enricher = Enricher::new(&sources, &metrics, clock, watcher).unwrap();
+        Self { platform, enricher, heard, hand, metrics }
+    }
+
+    fn meta(tokens: &str) -> Self {
+        Self::new(&format!("preset = \"meta-lead-ads\"\nsecrets = {{ page_token = {tokens} }}"))
+    }
+
+    async fn fetch(&self, notice: &Value, attempts: u32) -> Fetched {
+        let id = "ads".parse().unwrap();
+        self.enricher.fetch(&id, &element_body(&json!({ "notice": notice })), attempts).await
+    }
+
+    fn heard(&self) -> Vec<Standing> {
+        std::mem::take(&mut *self.heard.0.lock().unwrap())
+    }
+
+    fn counts(&self, outcome: &str) -> bool {
+        let line =
+            format!("leadgate_enrich_requests_total{{source=\"ads\",outcome=\"{outcome}\"}}");
+        self.metrics.render().contains(&line)
+    }
+}
+
+fn fixture(name: &str) -> Value {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    serde_json::from_slice(&fs::read(folder.join(name)).unwrap()).unwrap()
+}
+
+fn of_page(page: u32) -> Value {
+    json!({"field": "leadgen", "value": {"leadgen_id": "900000000000011", "page_id": page}})
+}
+
+fn lead() -> Answer {
+    Answer::json(200, &fixture("meta/graph_lead_vi_full.response.json"))
+}
+
+fn error(name: &str) -> Answer {
+    Answer::json(400, &fixture(&format!("meta/graph_error_{name}.response.json")))
+}
+
+fn whole(fetched: Fetched) -> Kept {
+    match fetched {
+        Fetched::Whole(kept) => *kept,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_lead_is_fetched_with_the_pages_token_and_read() {
+    let bed = Bed::meta("\"page-token\"");
+    bed.platform.answers(LEAD, [lead()]);
+    let kept = whole(bed.fetch(&of_page(7), 0).await);
+    assert_eq!(kept.external_id.as_deref(), Some("900000000000011"));
+    let Holds::Lead { lead, .. } = kept.holds else { panic!("{kept:?}") };
+    assert_eq!(lead.name.as_deref(), Some("Nguyễn Thị Thử Nghiệm"));
+    let asked = bed.platform.asked();
+    assert_eq!((asked.len(), asked[0].token.as_str()), (1, "page-token"));
+    assert!(asked[0].query.contains("field_data") && !asked[0].query.contains("token"));
+    assert!(bed.counts("document") && bed.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_form_is_asked_for_once_for_many_leads() {
+    let secrets = "preset = \"linkedin-lead-sync\"\nsecrets = { access_token = \"t\" }";
+    let bed = Bed::new(secrets);
+    let answer = |name| Answer::json(200, &fixture(name));
+    let response = answer("linkedin/leadFormResponse.response.json");
+    bed.platform.answers("/rest/leadFormResponses/1a2b3c-4", [response]);
+    bed.platform.answers("/rest/leadForms/1", [answer("linkedin/leadForm.response.json")]);
+    let notice = fixture("linkedin/lead_created.json");
+    for _ in 0..2 {
+        let kept = whole(bed.fetch(&notice, 0).await);
+        assert!(matches!(kept.holds, Holds::Lead { .. }), "{kept:?}");
+    }
+    let asked = bed.platform.asked();
+    let of_form = |asked: &&platform::Asked| asked.path == "/rest/leadForms/1";
+    assert_eq!((asked.len(), asked.iter().filter(of_form).count()), (3, 1));
+    assert!(asked.iter().all(|asked| asked.version == "202605"), "{asked:?}");
+    bed.hand.skip(61 * MINUTE);
+    whole(bed.fetch(&notice, 0).await);
+    assert_eq!(bed.platform.asked().iter().filter(of_form).count(), 2, "an hour is over");
+}
+
+#[tokio::test]
+async fn a_limit_is_silence_for_as_long_as_it_is_told() {
+    for name in ["4_app_limit", "17_user_limit", "32_page_limit"] {
+        let bed = Bed::meta("\"t\"");
+        let usage = r#"{"1":[{"type":"leadgen","estimated_time_to_regain_access":12}]}"#;
+        let limited = error(name).with("X-Business-Use-Case-Usage", usage);
+        bed.platform.answers(LEAD, [limited, lead()]);
+        let Fetched::Wait { length, why } = bed.fetch(&of_page(7), 0).await else { panic!() };
+        assert_eq!(length, 12 * MINUTE);
+        assert!(why.starts_with("lead: 400, code "), "{why}");
+        let other = bed.fetch(&of_page(8), 0).await;
+        assert!(matches!(other, Fetched::Wait { .. }), "{other:?}");
+        assert_eq!(bed.platform.asked().len(), 1, "the whole source is silent");
+        bed.hand.skip(12 * MINUTE);
+        whole(bed.fetch(&of_page(8), 0).await);
+        assert!(bed.heard().is_empty(), "nothing for a person to do");
+    }
+    let bed = Bed::meta("\"t\"");
+    bed.platform.answers(LEAD, [Answer::text(429, "slow down").with("Retry-After", "30")]);
+    let Fetched::Wait { length, .. } = bed.fetch(&of_page(7), 0).await else { panic!() };
+    assert_eq!(length, Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_dead_token_stops_its_page_until_it_is_mended() {
+    let bed = Bed::meta("\"t\"");
+    let expired = error("190_expired");
+    bed.platform.answers(LEAD, [expired.clone(), expired, lead()]);
+    let Fetched::Stopped { length, why } = bed.fetch(&of_page(7), 0).await else { panic!() };
+    assert_eq!((length, why.as_str()), (5 * MINUTE, "lead: 400, code 190/463"));
+    assert!(matches!(bed.heard().as_slice(), [Standing::Stopped { .. }]));
+    assert!(matches!(bed.fetch(&of_page(7), 0).await, Fetched::Stopped { .. }));
+    assert_eq!(bed.platform.asked().len(), 1, "nothing is asked meanwhile");
+    bed.hand.skip(5 * MINUTE);
+    assert!(matches!(bed.fetch(&of_page(7), 0).await, Fetched::Stopped { .. }), "the probe");
+    assert!(bed.heard().is_empty(), "told once");
+    bed.hand.skip(5 * MINUTE);
+    whole(bed.fetch(&of_page(7), 0).await);
+    assert_eq!(bed.heard(), [Standing::Resumed]);
+}
+
+#[tokio::test]
+async fn of_several_tokens_the_pages_own_is_found_and_remembered() {
+    let bed = Bed::meta("[\"a\", \"b\"]");
+    bed.platform.answers_to("a", LEAD, [error("190_expired")]);
+    bed.platform.answers_to("b", LEAD, [lead()]);
+    for _ in 0..2 {
+        whole(bed.fetch(&of_page(7), 0).await);
+    }
+    let tokens: Vec<_> = bed.platform.asked().into_iter().map(|asked| asked.token).collect();
+    assert_eq!(tokens, ["a", "b", "b"]);
+    assert!(bed.heard().is_empty());
+    bed.platform.answers_to("b", LEAD, [error("100_33_not_found")]);
+    let stopped = bed.fetch(&of_page(8), 0).await;
+    assert!(matches!(stopped, Fetched::Stopped { .. }), "{stopped:?}");
+    let own = bed.fetch(&of_page(7), 0).await;
+    assert!(matches!(own, Fetched::Again { .. }), "another page goes on: {own:?}");
+    bed.platform.answers_to("b", LEAD, [lead()]);
+    bed.hand.skip(5 * MINUTE);
+    whole(bed.fetch(&of_page(8), 0).await);
+    assert!(matches!(bed.heard().as_slice(), [Standing::Stopped { .. }, Standing::Resumed]));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_asked_for_a_few_times_and_then_kept() {
+    let bed = Bed::meta("\"t\"");
+    bed.platform.answers(LEAD, [error("100_33_not_found")]);
+    for attempts in 0..4 {
+        let again = bed.fetch(&of_page(7), attempts).await;
+        assert!(matches!(again, Fetched::Again { .. }), "{again:?}");
+    }
+    let Fetched::Hidden { why } = bed.fetch(&of_page(7), 4).await else { panic!() };
+    assert_eq!(why, "lead: 400, code 100/33");
+}
+
+#[tokio::test]
+async fn what_is_no_document_is_tried_again() {
+    let bed = Bed::meta("\"t\"");
+    let long = json!({"field_data": "x".repeat(300 * 1024)});
+    for answer in [
+        Answer::text(200, "<html>"),
+        Answer::text(500, ""),
+        Answer::text(302, "").with("Location", "/elsewhere"),
+        Answer::json(200, &long),
+        Answer::json(200, &fixture("meta/graph_error_17_user_limit.response.json")),
+    ] {
+        bed.platform.answers(LEAD, [answer.clone()]);
+        let fetched = bed.fetch(&of_page(7), 0).await;
+        let is_limit = answer.body.contains("request limit");
+        let expected = match fetched {
+            Fetched::Again { .. } => !is_limit,
+            Fetched::Wait { .. } => is_limit,
+            _ => false,
+        };
+        assert!(expected, "{fetched:?}: {} {:.60}", answer.status, answer.body);
+    }
+    assert!(bed.counts("no_answer") && bed.counts("retry") && bed.counts("backoff"));
+    assert!(bed.platform.asked().iter().all(|asked| asked.path == LEAD), "no redirect is followed");
+}
+
+#[tokio::test]
+async fn a_platform_that_is_away_is_tried_again() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let settings = "preset = \"meta-lead-ads\"\nsecrets = { page_token = \"t\" }";
+    let bed = Bed::at(Platform::start(), &base, settings);
+    let Fetched::Again { why } = bed.fetch(&of_page(7), 0).await else { panic!() };
+    assert_eq!(why, "lead: could not connect");
+}
+
+/// Without a configuration nothing is fetched from anybody but the simulator.
+#[tokio::test]
+async fn the_simulator_answers_as_the_platforms_do() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let simulator = crate::sandbox::Sandbox::new(crate::sandbox::Options::default());
+    let serving = tokio::spawn(simulator.serve(listener, std::future::pending()));
+    for (preset, secret, notice) in [
+        ("meta-lead-ads", "page_token", of_page(7)),
+        ("linkedin-lead-sync", "access_token", fixture("linkedin/lead_created.json")),
+    ] {
+        let settings = format!("preset = \"{preset}\"\nsecrets = {{ {secret} = \"t\" }}");
+        let bed = Bed::at(Platform::start(), &base, &settings);
+        let Holds::Lead { lead, .. } = whole(bed.fetch(&notice, 0).await).holds else { panic!() };
+        let name = lead.name.unwrap();
+        assert!(name.starts_with("Nguyễn") && name.contains("Thử"), "{name}");
+        assert_eq!(lead.attribution.utm["campaign"], "sandbox");
+    }
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_notice_that_says_nothing_is_kept_for_a_person() {
+    let bed = Bed::meta("\"t\"");
+    for notice in [json!({}), json!([]), json!({"value": {"leadgen_id": ".."}})] {
+        assert!(matches!(bed.fetch(&notice, 0).await, Fetched::Hidden { .. }), "{notice}");
+    }
+    let unknown = "other".parse().unwrap();
+    let raw = element_body(&json!({"notice": of_page(7)}));
+    let fetched = bed.enricher.fetch(&unknown, &raw, 0).await;
+    assert!(matches!(fetched, Fetched::Wait { .. }), "{fetched:?}");
+    let broken = RawBody { content_type: raw.content_type, bytes: b"{".to_vec() };
+    let fetched = bed.enricher.fetch(&"ads".parse().unwrap(), &broken, 0).await;
+    assert!(matches!(fetched, Fetched::Hidden { .. }), "{fetched:?}");
+    assert!(bed.platform.asked().is_empty());
+}

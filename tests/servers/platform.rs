@@ -1,0 +1,136 @@
+//! A platform's API: answers what a test tells it to, by path.
+//!
+//! Included by `#[path]` both in `tests/it` and in the unit tests of the library.
+
+#![allow(dead_code, reason = "each place that includes this uses a part of it")]
+
+use std::collections::{HashMap, VecDeque};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::StatusCode;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use serde_json::Value;
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self { status, headers: Vec::new(), body: body.to_string() }
+    }
+
+    pub fn text(status: u16, body: impl Into<String>) -> Self {
+        Self { status, headers: Vec::new(), body: body.into() }
+    }
+
+    pub fn with(mut self, header: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((header, value.into()));
+        self
+    }
+}
+
+/// What was asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub path: String,
+    pub query: String,
+    /// Of `Authorization: Bearer`.
+    pub token: String,
+    /// `LinkedIn-Version`
+    pub version: String,
+}
+
+#[derive(Default)]
+struct State {
+    asked: Vec<Asked>,
+    /// By path, and by token where that is not empty. The last one stays.
+    answers: HashMap<(String, String), VecDeque<Answer>>,
+}
+
+/// A platform at work, on a port of its own.
+pub struct Platform {
+    pub address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    handle: ServerHandle,
+}
+
+impl Platform {
+    /// Answers 404 to everything.
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = web::Data::from(Arc::clone(&state));
+        let app = move || App::new().app_data(shared.clone()).default_service(web::to(answer));
+        let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
+        let server = server.listen(listener).expect("a listener").run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Self { address, state, handle }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The n-th request to `path` is answered by the n-th of `answers`, all others by the last.
+    pub fn answers(&self, path: &str, answers: impl IntoIterator<Item = Answer>) {
+        self.answers_to("", path, answers);
+    }
+
+    /// The same to who has this token.
+    pub fn answers_to(&self, token: &str, path: &str, answers: impl IntoIterator<Item = Answer>) {
+        let answers = answers.into_iter().collect();
+        locked(&self.state).answers.insert((path.to_owned(), token.to_owned()), answers);
+    }
+
+    /// Every request so far, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        locked(&self.state).asked.clone()
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false)); // told at once, whoever waits for it
+    }
+}
+
+async fn answer(request: HttpRequest, state: web::Data<Mutex<State>>) -> HttpResponse {
+    let header = |name: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let token = header("authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned();
+    let (path, query) = (request.path().to_owned(), request.query_string().to_owned());
+    let version = header("linkedin-version");
+    let mut state = locked(&state);
+    state.asked.push(Asked { path: path.clone(), query, token: token.clone(), version });
+    let keys = [(path.clone(), token), (path, String::new())];
+    let key = keys.into_iter().find(|key| state.answers.contains_key(key));
+    let answers = key.and_then(|key| state.answers.get_mut(&key));
+    let answer = answers.and_then(|answers| match answers.len() {
+        0 | 1 => answers.front().cloned(),
+        _ => answers.pop_front(),
+    });
+    let Some(Answer { status, headers, body }) = answer else {
+        return HttpResponse::NotFound().finish();
+    };
+    let status = StatusCode::from_u16(status).expect("a status");
+    let mut response = HttpResponse::build(status);
+    for (name, value) in headers {
+        response.insert_header((name, value));
+    }
+    response.content_type("application/json").body(body)
+}
+
+fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no test panics in here")
+}
