@@ -19,6 +19,7 @@ use self::gate::{Entry, Gate, Verdict};
 use self::lookups::Lookups;
 use self::tokens::Tokens;
 use crate::lead::{Clock, RawBody, SourceId, Timestamp};
+use crate::notify::Notifier;
 use crate::preset::{Enrich, Fetch, Remedy};
 use crate::source::{Kept, Source, Sources, element_of};
 use crate::telemetry::Metrics;
@@ -78,6 +79,15 @@ pub enum Standing {
 pub trait Watcher: Send + Sync {
     /// It stands so for `source` since `at`; told once for each change.
     fn changed(&self, source: &SourceId, standing: &Standing, at: Timestamp);
+}
+
+impl Watcher for Notifier {
+    fn changed(&self, source: &SourceId, standing: &Standing, at: Timestamp) {
+        match standing {
+            Standing::Stopped { why, until } => self.source_stopped(source, why, *until, at),
+            Standing::Resumed => self.source_resumed(source, at),
+        }
+    }
 }
 
 /// Why nothing can be fetched with a configuration.
