@@ -15,13 +15,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::caresoft::Client;
 use crate::config::{self, Config, Destination, OnDuplicate, StoreUrl};
 use crate::console::Console;
+use crate::delivery::enrich::{EnrichError, Enricher, Runner};
 use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
 use crate::intake::challenge::ChallengeError;
 use crate::lead::{Clock, DestinationId};
 use crate::notify::{self, Notifier, Signals};
 use crate::preset::Preset;
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, Sources};
 use crate::store::redis::{self, Redis};
 use crate::store::spool::Spooled;
 use crate::store::sqlite::Sqlite;
@@ -79,6 +80,7 @@ pub struct App {
     store: Arc<dyn Store>,
     intake: Arc<Intake>,
     console: Arc<Console>,
+    runners: Vec<Arc<Runner>>,
     signals: Option<Signals>,
     retention: Retention,
     surroundings: Surroundings,
@@ -100,6 +102,9 @@ pub enum StartError {
     /// A source's challenge that cannot be made ready.
     #[error("challenge: {0}")]
     Challenge(#[from] ChallengeError),
+    /// A source that nothing can be fetched for.
+    #[error(transparent)]
+    Enrich(#[from] EnrichError),
     /// A destination that cannot be used.
     #[error("destinations.{0}: {1}")]
     Destination(DestinationId, String),
@@ -132,12 +137,20 @@ impl App {
             Arc::clone(&metrics),
             clock.clone(),
         )?);
-        let (lanes, notifier, signals) = if surroundings.delivers {
-            let (notifier, signals) = Signals::open(config, &store, &metrics, &clock)?;
-            (lanes(config, &store, &metrics, &notifier, &clock)?, notifier, signals)
-        } else {
-            (Vec::new(), Notifier::default(), None)
-        };
+        let (mut lanes, mut runners) = (Vec::new(), Vec::new());
+        let (mut notifier, mut signals) = (Notifier::default(), None);
+        if surroundings.delivers {
+            (notifier, signals) = Signals::open(config, &store, &metrics, &clock)?;
+            let delivery = Delivery {
+                config,
+                store: &store,
+                metrics: &metrics,
+                notifier: &notifier,
+                clock: &clock,
+            };
+            lanes = delivery.lanes()?;
+            runners = delivery.runners(&sources)?;
+        }
         let rates = config.destinations.iter();
         let rates = rates.map(|(id, destination)| (id.clone(), destination.rate));
         let console = Arc::new(Console {
@@ -157,6 +170,7 @@ impl App {
             store,
             intake,
             console,
+            runners,
             signals,
             retention: Retention(config.store.retention.clone()),
             surroundings,
@@ -213,7 +227,8 @@ impl App {
     /// # Errors
     /// A listener that does not work, or a lane that ended by a fault of this program.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-        let Self { store, intake, console, signals, retention, surroundings, grace } = self;
+        let Self { store, intake, console, runners, signals, retention, surroundings, grace } =
+            self;
         let Surroundings { public, admin, clock, .. } = surroundings;
         let (stop, stopping) = watch::channel(false);
 
@@ -228,13 +243,16 @@ impl App {
         for lane in &console.lanes {
             lanes.spawn(Arc::clone(lane).run(stopping.clone()));
         }
+        for runner in runners {
+            lanes.spawn(runner.run(stopping.clone()));
+        }
         let housekeeping =
             tokio::spawn(housekeep(Arc::clone(&store), intake, retention, clock, stopping.clone()));
         let signals = signals.map(|signals| signals.start(stopping));
 
         let is_whole = tokio::select! {
             () = shutdown => true,
-            // Lanes end when they are told to. One that ended before leaves its leads lying.
+            // Lanes and runners end when they are told to. One that ended before leaves its leads lying.
             Some(_) = lanes.join_next() => false,
         };
         tracing::info!("stopping: no more submissions are taken");
@@ -292,28 +310,53 @@ async fn open_store(
     }
 }
 
-fn lanes(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    metrics: &Arc<Metrics>,
-    notifier: &Notifier,
-    clock: &Clock,
-) -> Result<Vec<Arc<Lane>>, StartError> {
-    let lane = |(id, destination): (&DestinationId, &Destination)| {
-        let (hosts, composer) = sender(config, id, destination)
-            .map_err(|error| StartError::Destination(id.clone(), error))?;
-        let lane = Lane::new(
-            id.clone(),
-            destination,
-            hosts,
-            composer,
-            Arc::clone(store),
-            Arc::clone(metrics),
-            clock.clone(),
-        );
-        Ok(Arc::new(lane.notifying(notifier.clone())))
-    };
-    config.destinations.iter().map(lane).collect()
+/// What deliveries are made of.
+struct Delivery<'a> {
+    config: &'a Config,
+    store: &'a Arc<dyn Store>,
+    metrics: &'a Arc<Metrics>,
+    notifier: &'a Notifier,
+    clock: &'a Clock,
+}
+
+impl Delivery<'_> {
+    /// What makes the leads of each destination.
+    fn lanes(&self) -> Result<Vec<Arc<Lane>>, StartError> {
+        let lane = |(id, destination): (&DestinationId, &Destination)| {
+            let (hosts, composer) = sender(self.config, id, destination)
+                .map_err(|error| StartError::Destination(id.clone(), error))?;
+            let lane = Lane::new(
+                id.clone(),
+                destination,
+                hosts,
+                composer,
+                Arc::clone(self.store),
+                Arc::clone(self.metrics),
+                self.clock.clone(),
+            );
+            Ok(Arc::new(lane.notifying(self.notifier.clone())))
+        };
+        self.config.destinations.iter().map(lane).collect()
+    }
+
+    /// What fetches the leads of each destination that platforms give notice of.
+    fn runners(&self, sources: &Sources) -> Result<Vec<Arc<Runner>>, StartError> {
+        let watcher = Arc::new(self.notifier.clone());
+        let enricher = Enricher::new(sources, self.metrics, self.clock.clone(), watcher)?;
+        let enricher = Arc::new(enricher);
+        let runner = |(id, destination): (&DestinationId, &Destination)| {
+            Arc::new(Runner::new(
+                id.clone(),
+                destination.retry,
+                Arc::clone(&enricher),
+                Arc::clone(self.store),
+                Arc::clone(self.metrics),
+                self.notifier.clone(),
+                self.clock.clone(),
+            ))
+        };
+        Ok(self.config.destinations.iter().map(runner).collect())
+    }
 }
 
 /// What one destination's lane sends with, or why it cannot.

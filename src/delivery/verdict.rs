@@ -87,7 +87,7 @@ pub fn after_comment(
         Told::Yes(word) => (Outcome::Told, word, None),
         Told::Never(why) => (Outcome::Told, "given_up", Some(why)),
         Told::Stopped => (Outcome::Postponed { due: now }, "postponed", None),
-        Told::Perhaps(why) if is_too_old(work, policy, now) => {
+        Told::Perhaps(why) if is_too_old(work.received_at, work.attempts, policy, now) => {
             (Outcome::Told, "given_up", Some(why))
         }
         Told::Perhaps(why) => {
@@ -100,12 +100,12 @@ pub fn after_comment(
 
 /// Whether work has been tried for long enough, and often enough: time alone gives nobody up, since
 /// the lane may have been stopped all the while.
-fn is_too_old(work: &Work, policy: &Retry, now: Timestamp) -> bool {
-    now.since(work.received_at) >= policy.give_up_after && work.attempts + 1 >= ATTEMPTS_MIN
+pub fn is_too_old(received_at: Timestamp, attempts: u32, policy: &Retry, now: Timestamp) -> bool {
+    now.since(received_at) >= policy.give_up_after && attempts + 1 >= ATTEMPTS_MIN
 }
 
 fn again_or_dead(reason: &str, work: &Work, policy: &Retry, now: Timestamp) -> Outcome {
-    if is_too_old(work, policy, now) {
+    if is_too_old(work.received_at, work.attempts, policy, now) {
         let hours = now.since(work.received_at).as_secs() / 3600;
         return Outcome::Dead { reason: format!("given up after {hours} h: {reason}") };
     }

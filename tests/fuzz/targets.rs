@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use leadgate::config::PhoneOutput;
-use leadgate::intake::decode::decode as decode_body;
 use leadgate::lead::Attribution;
 use leadgate::normalise::attribution::{Evidence, attribute, click_id_name, utm_name};
 use leadgate::normalise::fold::fold;
 use leadgate::normalise::{Draft, phone as phones, ref_url as ref_urls};
 use leadgate::preset::{FIELDS_MAX, Meaning, Preset, TooMany, built_in_names, flatten};
+use leadgate::source::decode::decode as decode_body;
 use serde_json::Value;
 use url::Url;
 
@@ -104,7 +104,7 @@ pub fn extract(input: &[u8]) {
         let count = items.leads.len() + items.unusable.len() + items.ignored;
         assert!(count > 0, "{}: a document vanished", preset.id);
         for item in items.leads {
-            let extracted = preset.extract(item, None, &|_| None);
+            let extracted = preset.extract(item, None);
             assert!(
                 extracted.is_ok_and(|found| found.draft.phones.len() <= 10) || is_large(&document),
                 "{}: refused though it is small",
@@ -130,7 +130,7 @@ fn nothing_is_lost(document: Value) {
     });
     let (true, Ok(fields)) = (is_flat, flatten(document.clone())) else { return };
     let web_form = PRESETS.iter().find(|preset| preset.id == "web-form").expect("built in");
-    let draft = match web_form.extract(document, None, &|_| None) {
+    let draft = match web_form.extract(document, None) {
         Ok(extracted) => extracted.draft,
         Err(TooMany) => panic!("fields that can be counted were refused"),
     };

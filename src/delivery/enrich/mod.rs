@@ -4,6 +4,7 @@
 mod call;
 mod gate;
 mod lookups;
+mod runner;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use self::call::{Called, Caller};
 use self::gate::{Entry, Gate, Verdict};
 use self::lookups::Lookups;
+pub use self::runner::Runner;
 use self::tokens::Tokens;
 use crate::lead::{Clock, RawBody, SourceId, Timestamp};
 use crate::notify::Notifier;
@@ -84,8 +86,14 @@ pub trait Watcher: Send + Sync {
 impl Watcher for Notifier {
     fn changed(&self, source: &SourceId, standing: &Standing, at: Timestamp) {
         match standing {
-            Standing::Stopped { why, until } => self.source_stopped(source, why, *until, at),
-            Standing::Resumed => self.source_resumed(source, at),
+            Standing::Stopped { why, until } => {
+                tracing::error!(%source, why, "leads cannot be fetched until somebody mends it");
+                self.source_stopped(source, why, *until, at);
+            }
+            Standing::Resumed => {
+                tracing::info!(%source, "leads are fetched again");
+                self.source_resumed(source, at);
+            }
         }
     }
 }
