@@ -45,6 +45,10 @@ fn phone(number: u64) -> String {
     format!("+84900{number:06}")
 }
 
+fn email(number: u64) -> String {
+    format!("thu.{number}@example.vn")
+}
+
 fn graph_lead(id: &str) -> Value {
     let number = number(id);
     let field = |name: &str, value: String| json!({"name": name, "values": [value]});
@@ -60,6 +64,7 @@ fn graph_lead(id: &str) -> Value {
         "field_data": [
             field("full_name", format!("Nguyễn Văn Thử {number}")),
             field("phone_number", phone(number)),
+            field("email", email(number)),
             field("bạn_quan_tâm_dịch_vụ_nào?", "tư_vấn".to_owned()),
             field("utm_source", "facebook".to_owned()),
             field("utm_campaign", "sandbox".to_owned()),
@@ -78,9 +83,10 @@ fn linkedin_lead(id: &str) -> Value {
         "versionedLeadGenFormUrn": "urn:li:versionedLeadGenForm:(urn:li:leadGenForm:1,1)",
         "leadMetadata": {"sponsoredLeadMetadata": {"campaign": "urn:li:sponsoredCampaign:1"}},
         "formResponse": {"answers": [
-            answer(1, format!("Thử {number}")),
+            answer(1, format!("Văn Thử {number}")),
             answer(2, "Nguyễn".to_owned()),
             answer(3, phone(number)),
+            answer(4, email(number)),
         ]},
     })
 }
@@ -94,6 +100,7 @@ fn linkedin_form(id: &str) -> Value {
                 question(1, "firstName", "FIRST_NAME"),
                 question(2, "lastName", "LAST_NAME"),
                 question(3, "phone", "PHONE_NUMBER"),
+                question(4, "email", "EMAIL"),
             ],
             "hiddenFields": [{"name": "utm_campaign", "value": "sandbox"}],
         },

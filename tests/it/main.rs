@@ -17,6 +17,7 @@ mod contradictions;
 mod crashes;
 mod delivery;
 mod duplicates;
+mod enrich;
 mod faults;
 mod fixtures;
 mod fleet;
@@ -31,6 +32,8 @@ mod notify;
 mod outages;
 mod pages;
 mod pause;
+#[path = "../servers/platform.rs"]
+mod platform;
 mod presets;
 #[path = "../servers/receiver.rs"]
 mod receiver;
