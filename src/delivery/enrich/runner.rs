@@ -149,7 +149,7 @@ impl Runner {
         };
         let lease = &notice.lease;
         let written = match end.next {
-            Next::Holds(content) => self.store.fill(lease, now, content, event).await,
+            Next::Holds(content) => self.store.fill(lease, now, *content, event).await,
             Next::Ends(outcome) => {
                 let settled = self.store.settle(lease, now, outcome.clone(), event).await;
                 if let Ok(Settled::Done) = settled {
@@ -190,7 +190,7 @@ impl Runner {
             Fetched::Hidden { why } => {
                 let raw = notice.body.clone();
                 let content = Content::Quarantined { reason: why.clone(), lead: None, raw };
-                End { word: "hidden", next: Next::Holds(content), why: Some(why) }
+                End { word: "hidden", next: Next::Holds(Box::new(content)), why: Some(why) }
             }
         }
     }
@@ -215,7 +215,7 @@ struct End {
 
 enum Next {
     /// It holds this now.
-    Holds(Content),
+    Holds(Box<Content>),
     /// It is a notice still, or dead.
     Ends(Outcome),
 }
@@ -234,5 +234,5 @@ fn read(kept: Kept) -> End {
         Content::Test { .. } => "test",
         _ => "read",
     };
-    End { word, next: Next::Holds(content), why: None }
+    End { word, next: Next::Holds(Box::new(content)), why: None }
 }
