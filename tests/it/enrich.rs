@@ -153,7 +153,7 @@ async fn a_thousand_notices_of_one_post_are_kept(store: Backing) {
     let gateway = Gateway::run(&config, folder).await;
     let change = |id: u64| {
         let value = json!({"leadgen_id": id, "page_id": 1, "form_id": 2, "created_time": 1});
-        let field = if id % 10 == 0 { "feed" } else { "leadgen" };
+        let field = if id.is_multiple_of(10) { "feed" } else { "leadgen" };
         json!({"field": field, "value": value})
     };
     // Each comes twice in it, and every tenth is something else.
