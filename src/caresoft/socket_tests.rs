@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
@@ -174,7 +174,10 @@ async fn each_way_a_create_can_end_and_never_a_second_request() {
 
 #[tokio::test]
 async fn without_a_connection_nothing_was_sent() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Nobody listens there, and nobody else is given the port as long as this lives.
+    let taken = TcpSocket::new_v4().unwrap();
+    taken.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let closed = taken.local_addr().unwrap();
     let speaks_no_tls = Server::start(vec![Then::Say("no TLS here".into())]).await;
     for base_url in [
         format!("http://{closed}"),

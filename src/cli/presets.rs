@@ -16,8 +16,8 @@ use crate::delivery::Composer;
 use crate::lead::{Clock, Lead, SourceId, SubmissionId};
 use crate::preset::{self, Preset, TOKEN};
 use crate::source::decode::decode;
-use crate::source::{Beside, Holds, Kept, Place, Source, Unkept};
-use crate::store::{Lease, Task, Work};
+use crate::source::{Beside, Kept, Place, Source, Unkept};
+use crate::store::{Content, Lease, Task, Work};
 
 /// `leadgate presets`: how platforms are understood.
 #[derive(Debug, Args)]
@@ -177,15 +177,15 @@ impl Trial {
     }
 
     fn kept(&self, kept: Kept) -> anyhow::Result<Value> {
-        let (mut told, lead) = match kept.holds {
-            Holds::Lead { lead, .. } => (json!({"verdict": "lead"}), Some(lead)),
-            Holds::Test { lead } => (json!({"verdict": "test"}), Some(lead)),
-            Holds::Unusable { reason, lead, .. } => (self.unusable(&reason), lead),
-            Holds::Notice { .. } => (
+        let (mut told, lead) = match kept.content {
+            Content::Lead { lead, .. } => (json!({"verdict": "lead"}), Some(lead)),
+            Content::Test { lead } => (json!({"verdict": "test"}), Some(lead)),
+            Content::Quarantined { reason, lead, .. } => (self.unusable(&reason), lead),
+            Content::Notice { .. } => (
                 json!({"verdict": "notice", "reason": "the lead is fetched from the platform"}),
                 None,
             ),
-            Holds::Deletion { .. } => (json!({"verdict": "deletion"}), None),
+            Content::Deletion => (json!({"verdict": "deletion"}), None),
         };
         told["external_id"] = kept.external_id.into();
         if let Some(lead) = lead {

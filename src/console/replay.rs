@@ -96,7 +96,7 @@ async fn anew(console: &Console, record: &Record) -> Result<Anew, StoreError> {
         return Ok(Anew::Unusable("its source is not configured any more".to_owned()));
     };
     Ok(match source.read_stored(&body).await {
-        Ok(kept) => Anew::Read(Box::new(kept.holds.into_content())),
+        Ok(kept) => Anew::Read(Box::new(kept.content)),
         Err(why) => Anew::Unusable(why.to_string()),
     })
 }

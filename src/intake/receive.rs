@@ -20,7 +20,7 @@ use crate::normalise::Fault;
 use crate::preset::{Heard, Unusable};
 use crate::problem::FieldError;
 use crate::source::decode::{DecodeError, TOO_MANY, decode};
-use crate::source::{Beside, Holds, Kept, Place, Source, Unkept, element_body, post_body};
+use crate::source::{Beside, Kept, Place, Source, Unkept, element_body, post_body};
 use crate::store::{Admission, Verdict};
 
 pub(super) async fn post(
@@ -228,23 +228,39 @@ impl Post<'_> {
         let several =
             found.iter().map(|items| items.leads.len() + items.unusable.len()).sum::<usize>() > 1;
         let mut place = 0;
+        let mut refused = Vec::new();
         for items in found {
             for _ in 0..items.ignored {
                 self.intake.metrics.submission(&self.source.id, "ignored");
             }
             for Unusable { value, is_whole, why } in items.unusable {
                 let raw = if is_whole { document_body(&value) } else { element_body(&value) };
-                batch.push(self.unusable(&why, raw));
+                batch.push(self.admission(Kept::unusable(None, &why, raw)));
             }
             for item in items.leads {
-                self.take_lead(item, several.then_some(place), &mut batch)?;
+                let itself = several.then(|| element_body(&item));
+                match self.take_lead(item, several.then_some(place), &mut batch) {
+                    Ok(()) => {}
+                    Err(unkept) => refused.push((itself, unkept)),
+                }
                 place += 1;
             }
         }
-        Ok(batch)
+        match refused.pop() {
+            // Nothing of it is taken: whoever sent it is told.
+            Some((_, Unkept::Refused(faults))) if batch.ids.is_empty() => Err(invalid(faults)),
+            Some((_, Unkept::TooMany)) if batch.ids.is_empty() => Err(refusal(TOO_MANY)),
+            last => {
+                for (itself, unkept) in refused.into_iter().chain(last) {
+                    let kept = itself.map(|itself| Source::keep_refused(itself, &unkept));
+                    kept.into_iter().for_each(|kept| batch.push(self.admission(kept)));
+                }
+                Ok(batch)
+            }
+        }
     }
 
-    fn take_lead(&self, item: Value, nth: Option<usize>, batch: &mut Batch) -> Result<(), Refusal> {
+    fn take_lead(&self, item: Value, nth: Option<usize>, batch: &mut Batch) -> Result<(), Unkept> {
         let headers = self.request.headers();
         let given_id = embed::submission_id(&item);
         let beside = Beside {
@@ -261,8 +277,7 @@ impl Post<'_> {
                 batch.ids.push(SubmissionId::generate());
                 self.intake.metrics.submission(&self.source.id, "honeypot");
             }
-            Err(Unkept::TooMany) => return Err(refusal(TOO_MANY)),
-            Err(Unkept::Refused(faults)) => return Err(invalid(faults)),
+            Err(unkept) => return Err(unkept),
         }
         Ok(())
     }
@@ -270,13 +285,8 @@ impl Post<'_> {
     /// The whole post, kept for a person to look at.
     fn whole_in_quarantine(&self, why: &str) -> Batch {
         let mut batch = Batch::default();
-        batch.push(self.unusable(why, self.raw()));
+        batch.push(self.admission(Kept::unusable(None, why, self.raw())));
         batch
-    }
-
-    fn unusable(&self, why: &str, raw: RawBody) -> Admission {
-        let holds = Holds::Unusable { reason: why.to_owned(), lead: None, raw };
-        self.admission(Kept { external_id: None, idempotency: None, holds })
     }
 
     fn raw(&self) -> RawBody {
@@ -292,7 +302,7 @@ impl Post<'_> {
             received_at: self.intake.clock.now(),
             idempotency: kept.idempotency,
             external_id: kept.external_id,
-            content: kept.holds.into_content(),
+            content: kept.content,
         }
     }
 }

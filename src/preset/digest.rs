@@ -100,6 +100,16 @@ pub enum KeyText {
 }
 
 impl KeyText {
+    /// How it is written, in words.
+    pub const fn as_written(self) -> &'static str {
+        match self {
+            Self::Utf8 => "text",
+            Self::Base64 => "base64",
+            Self::Hex => "hexadecimal",
+            Self::Whsec => "whsec_ and base64",
+        }
+    }
+
     /// The key; `None` when the secret is not written so.
     pub fn read(self, secret: &str) -> Option<Vec<u8>> {
         match self {

@@ -68,6 +68,10 @@ impl PresetFile {
         if let Some(fault) = self.enrich.as_ref().and_then(Enrich::fault) {
             return Some(fault);
         }
+        if let Some((header, why)) = self.verify.worthless() {
+            let texts = vec![format!("\"{header}\""), format!("'{header}'")];
+            return Some((texts, format!("the signature in {header} proves nothing: {why}")));
+        }
         let replies = self.respond.replies().chain(self.handshake.replies());
         let mut statuses = replies.map(|reply| reply.status);
         if let Some(status) = statuses.find(|status| self.respond.avoid.contains(status)) {

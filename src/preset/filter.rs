@@ -68,6 +68,11 @@ impl Filter {
         found.any(|value| self.is_met(value))
     }
 
+    /// Whether what it asks about is not there at all, so that nobody can say.
+    pub fn asks_in_vain<'a>(&self, scope: impl Into<Scope<'a>>) -> bool {
+        self.present.is_none() && !self.or_absent && self.path.all(scope).is_empty()
+    }
+
     fn is_met(&self, value: &Value) -> bool {
         let text = scalar(value);
         let text = text.as_deref();

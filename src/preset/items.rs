@@ -71,6 +71,9 @@ pub struct Unusable {
 /// Why an element that lacks something is of no use.
 pub const LACKING: &str = "it lacks what a lead of this platform has";
 
+/// Why an event is of no use that cannot be told from others.
+const NO_KIND: &str = "it does not say what kind of event it is";
+
 /// How deep a name in brackets may go.
 const BRACKETS_MAX: usize = 8;
 
@@ -105,6 +108,9 @@ impl Decode {
         need: &[Filter],
     ) -> Items {
         let document = self.document(document);
+        if self.keep.iter().any(|filter| filter.asks_in_vain(&document)) {
+            return whole(document, NO_KIND);
+        }
         if !self.keep.iter().all(|filter| filter.holds(&document)) {
             return Items { ignored: 1, ..Items::default() };
         }
@@ -116,9 +122,16 @@ impl Decode {
         if events.len() > ITEMS_MAX {
             return whole(document, "it holds more than 1000 events");
         }
+        let asks_in_vain =
+            |event: &Value| fan_out.keep.iter().any(|filter| filter.asks_in_vain(event));
+        let (strange, events): (Vec<_>, Vec<_>) = events.into_iter().partition(asks_in_vain);
         let is_kept = |event: &Value| fan_out.keep.iter().all(|filter| filter.holds(event));
         let (kept, others): (Vec<_>, Vec<_>) = events.into_iter().partition(is_kept);
-        Items { ignored: others.len(), ..sorted(kept.into_iter().map(element).collect(), need) }
+        let mut items = sorted(kept.into_iter().map(&element).collect(), need);
+        let no_kind =
+            |event| Unusable { value: element(event), is_whole: false, why: NO_KIND.into() };
+        items.unusable.extend(strange.into_iter().map(no_kind));
+        Items { ignored: others.len(), ..items }
     }
 }
 
@@ -214,11 +227,12 @@ mod tests {
         let need = [toml::from_str("path = 'id'\npresent = true").unwrap()];
         let document = json!({"entry": [
             {"changes": [{"field": "lead", "id": 1}, {"field": "feed"}]},
-            {"changes": [{"field": "lead"}]},
+            {"changes": [{"field": "lead"}, {"id": 2}]},
         ]});
         let items = decode("").items(document, Some(&fan_out), |event| event, &need);
         assert_eq!(items.leads, [json!({"field": "lead", "id": 1})]);
-        assert_eq!((items.unusable.len(), items.ignored), (1, 1));
+        assert_eq!((items.unusable.len(), items.ignored), (2, 1));
+        assert_eq!(items.unusable[1].why, NO_KIND);
         let other = decode("").items(json!({"x": 1}), Some(&fan_out), |event| event, &need);
         assert_eq!((other.leads.len(), other.unusable.len()), (0, 1));
         let filtered = decode("keep = [{ path = 'x', eq = 2 }]").items(

@@ -335,6 +335,16 @@ mod tests {
                 "line 5",
                 "declares no \"s\"",
             ),
+            (
+                "[secrets]\ns = \"\"\n[[verify.hmac]]\nsecret = \"s\"\nmessage = \"{method}\"\nheader = \"h\"",
+                "line 9",
+                "nothing of the body",
+            ),
+            (
+                "[secrets]\ns = \"\"\n[[verify.hash]]\nsecret = \"s\"\nmessage = \"{raw_body}\"\nheader = \"h\"",
+                "line 9",
+                "anybody's",
+            ),
             ("[[bag.flat]]\nobjct = \"x\"", "line 5", "objct"),
             ("[lead]\nexternal_id = \"a..b\"", "line 5", "a step is empty"),
             ("[map]\nfone = [\"x\"]", "line 5", "fone"),

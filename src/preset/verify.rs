@@ -136,6 +136,33 @@ impl Verify {
         self.hmac.iter().chain(&self.hash).flat_map(|check| check.message.secrets())
     }
 
+    /// The header of a signature that anybody could make, or put on another body; and why.
+    pub(super) fn worthless(&self) -> Option<(&str, &'static str)> {
+        let is_of_body = |piece: &Piece| matches!(piece, Piece::RawBody | Piece::Body(_));
+        let lacks_body = |check: &&Signed| !check.message.pieces().iter().any(is_of_body);
+        let lacks_secret = |check: &&Signed| check.message.secrets().next().is_none();
+        if let Some(check) = self.hmac.iter().chain(&self.hash).find(lacks_body) {
+            return Some((
+                &check.header,
+                "its message holds nothing of the body: write {raw_body}",
+            ));
+        }
+        let check = self.hash.iter().find(lacks_secret)?;
+        Some((&check.header, "a plain hash without {secret:NAME} in its message is anybody's"))
+    }
+
+    /// The name of a secret that is not written as its key is to be, and how that is.
+    pub fn unreadable_key<'a>(&'a self, secrets: &Secrets) -> Option<(&'a str, &'static str)> {
+        self.hmac.iter().find_map(|check| {
+            let all = secrets.get(&check.secret)?;
+            let is_key = |secret: &SecretString| {
+                check.key.read(secret.expose_secret()).is_some_and(|key| !key.is_empty())
+            };
+            let is_wrong = !all.iter().all(is_key);
+            is_wrong.then_some((check.secret.as_str(), check.key.as_written()))
+        })
+    }
+
     /// Whether the request is verified by any of the ways whose secret is configured; `None` when
     /// none is. `max_age`: how old a signature may be, in place of the preset's own; zero: any
     /// age. It takes as long whichever secret of a rotation it was.

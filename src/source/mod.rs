@@ -16,7 +16,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-pub use self::reading::{Beside, Holds, Kept, Place, Unkept};
+pub use self::reading::{Beside, Kept, Place, Unkept};
 pub use self::stored::{Unmappable, element_body, element_of, post_body};
 use crate::config::{self, Config, Invalid, NameOrder};
 use crate::lead::{DestinationId, SourceId};
@@ -68,6 +68,14 @@ pub enum SourceError {
         /// What the preset asks for.
         asked: String,
     },
+    /// A secret that no signature can be verified with.
+    #[error("secrets.{name}: it is not written as the preset says: {written}")]
+    UnreadableKey {
+        /// The secret's name.
+        name: String,
+        /// How it is to be written.
+        written: &'static str,
+    },
     /// Its platform gives only notices, and nothing to fetch leads with is configured.
     #[error("secrets.{name}: leads are fetched with it, and it is not configured")]
     NoFetchSecret {
@@ -97,6 +105,9 @@ impl Source {
         let is_there = |name: &str| source.secrets.get(name).is_some_and(|all| !all.is_empty());
         if let Some(enrich) = preset.enrich.as_ref().filter(|enrich| !is_there(&enrich.secret)) {
             return Err(SourceError::NoFetchSecret { name: enrich.secret.clone() });
+        }
+        if let Some((name, written)) = preset.verify.unreadable_key(&source.secrets) {
+            return Err(SourceError::UnreadableKey { name: name.to_owned(), written });
         }
         Ok(Self::with_preset(preset, id, source, config)?)
     }

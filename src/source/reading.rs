@@ -1,11 +1,13 @@
 //! From one element of a post to what is stored of it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::Source;
 use super::stored::element_body;
 use crate::config::Invalid;
-use crate::lead::{Identity, Lead, RawBody};
+use crate::lead::RawBody;
 use crate::normalise::fold::fold;
 use crate::normalise::{Draft, Fault, Normalised, Rules, normalise};
 use crate::preset::{Algorithm, Meaning, TooMany};
@@ -52,6 +54,17 @@ pub enum Unkept {
     TooMany,
 }
 
+impl Unkept {
+    /// Why, in words of ours.
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Trapped => "its honeypot is filled in",
+            Self::Refused(_) => NOBODY,
+            Self::TooMany => "more than 1000 fields",
+        }
+    }
+}
+
 /// What is stored of an element.
 #[derive(Debug)]
 pub struct Kept {
@@ -60,55 +73,32 @@ pub struct Kept {
     /// What it is known by when it comes again.
     pub idempotency: Option<Idempotency>,
     /// What it holds.
-    pub holds: Holds,
+    pub content: Content,
 }
 
-/// What an element holds.
-#[derive(Debug)]
-pub enum Holds {
-    /// A person who can be reached.
-    Lead {
-        /// The lead.
-        lead: Lead,
-        /// At least one; phone before e-mail.
-        identities: Vec<Identity>,
-    },
-    /// What the platform marks as a test.
-    Test {
-        /// The lead.
-        lead: Lead,
-    },
-    /// Authentic, but unusable.
-    Unusable {
-        /// Why, in words of ours.
-        reason: String,
-        /// As much of a lead as there is.
-        lead: Option<Lead>,
-        /// What is kept of it.
-        raw: RawBody,
-    },
-    /// The platform's word that there is a lead, which is to be fetched.
-    Notice {
-        /// The element, as [`element_body`] makes it.
-        notice: RawBody,
-    },
-    /// The platform's word that what has the same external id is to be erased.
-    Deletion {
-        /// The element, as [`element_body`] makes it.
-        notice: RawBody,
-    },
+/// A delivery that is known by what it holds.
+fn of_content(content: &[u8], window: Duration) -> Idempotency {
+    let digest = Algorithm::Sha256.hex(content);
+    Idempotency { key: format!("content:{digest}"), window: Some(window) }
 }
 
-impl Holds {
-    /// As the store takes it.
-    pub fn into_content(self) -> Content {
-        match self {
-            Self::Lead { lead, identities } => Content::Lead { lead, identities },
-            Self::Test { lead } => Content::Test { lead },
-            Self::Unusable { reason, lead, raw } => Content::Quarantined { reason, lead, raw },
-            Self::Notice { notice } => Content::Notice { notice },
-            Self::Deletion { .. } => Content::Deletion,
-        }
+/// What is of no use and comes again within this is kept once.
+const SAME_WITHIN: Duration = Duration::from_secs(600);
+
+impl Kept {
+    /// What no lead can be made of; why, in words of ours.
+    pub fn unusable(external_id: Option<String>, reason: &str, raw: RawBody) -> Self {
+        let content = Content::Quarantined { reason: reason.to_owned(), lead: None, raw };
+        let by_id = external_id.as_ref().map(Idempotency::of_id);
+        Self { idempotency: by_id.or_else(|| known_by_its_body(&content)), external_id, content }
+    }
+}
+
+/// What is of no use is known by its body, where nothing better is there.
+fn known_by_its_body(content: &Content) -> Option<Idempotency> {
+    match content {
+        Content::Quarantined { raw, .. } => Some(of_content(&raw.bytes, SAME_WITHIN)),
+        _ => None,
     }
 }
 
@@ -133,21 +123,20 @@ impl Source {
         });
         // No id, or one that another site may give as well: the same content within a while is the
         // same submission.
-        let by_content = preset.same_within.map(|window| {
-            let digest = Algorithm::Sha256.hex(element.to_string().as_bytes());
-            Idempotency { key: format!("content:{digest}"), window: Some(window) }
-        });
-        let holds = match self.known_at_once(&element, external_id.is_some()) {
-            Some(holds) => holds,
+        let by_content =
+            preset.same_within.map(|window| of_content(element.to_string().as_bytes(), window));
+        let content = match self.known_at_once(&element, external_id.is_some()) {
+            Some(content) => content,
             None => self.extracted(element, place, beside)?,
         };
-        let by_id = |id: &String| match &holds {
+        let by_id = |id: &String| match &content {
             // Not known by the same as what it is of.
-            Holds::Deletion { .. } => Idempotency::of_id(format!("deleted {id}")),
+            Content::Deletion => Idempotency::of_id(format!("deleted {id}")),
             _ => Idempotency::of_id(id),
         };
         let idempotency = by_content.or_else(|| external_id.as_ref().map(by_id));
-        Ok(Kept { external_id, idempotency, holds })
+        let idempotency = idempotency.or_else(|| known_by_its_body(&content));
+        Ok(Kept { external_id, idempotency, content })
     }
 
     /// An element that stands by itself, with everything that was fetched for it. It is always kept:
@@ -155,32 +144,32 @@ impl Source {
     pub fn read_itself(&self, element: Value) -> Kept {
         let raw = element_body(&element);
         let external_id = self.preset.external_id(&element, Beside::NOTHING.header);
-        let reason = match self.read(element, Place::Itself, &Beside::NOTHING) {
-            Ok(kept) => return kept,
-            Err(Unkept::Trapped) => "its honeypot is filled in",
-            Err(Unkept::Refused(_)) => NOBODY,
-            Err(Unkept::TooMany) => "more than 1000 fields",
-        };
-        let idempotency = external_id.clone().map(Idempotency::of_id);
-        let holds = Holds::Unusable { reason: reason.to_owned(), lead: None, raw };
-        Kept { external_id, idempotency, holds }
+        match self.read(element, Place::Itself, &Beside::NOTHING) {
+            Ok(kept) => kept,
+            Err(unkept) => Kept::unusable(external_id, unkept.reason(), raw),
+        }
+    }
+
+    /// An element that would be refused alone, and came with others that are taken: nobody could be
+    /// told of it alone, so it is kept.
+    pub fn keep_refused(element: RawBody, unkept: &Unkept) -> Kept {
+        Kept::unusable(None, unkept.reason(), element)
     }
 
     /// What needs no look at the person's data: that it is to be fetched, or to be erased.
-    fn known_at_once(&self, element: &Value, has_id: bool) -> Option<Holds> {
+    fn known_at_once(&self, element: &Value, has_id: bool) -> Option<Content> {
         let preset = &self.preset;
         if preset.is_deletion(element) {
-            let notice = element_body(element);
             return Some(match has_id {
-                true => Holds::Deletion { notice },
-                false => Holds::Unusable {
+                true => Content::Deletion,
+                false => Content::Quarantined {
                     reason: "it asks to erase a lead and does not say which".to_owned(),
                     lead: None,
-                    raw: notice,
+                    raw: element_body(element),
                 },
             });
         }
-        preset.is_notice(element).then(|| Holds::Notice { notice: element_body(element) })
+        preset.is_notice(element).then(|| Content::Notice { notice: element_body(element) })
     }
 
     fn extracted(
@@ -188,7 +177,7 @@ impl Source {
         element: Value,
         place: Place<'_>,
         beside: &Beside<'_>,
-    ) -> Result<Holds, Unkept> {
+    ) -> Result<Content, Unkept> {
         let preset = &self.preset;
         let itself = match place {
             Place::Alone(whole) => Raw::Whole(whole),
@@ -210,10 +199,10 @@ impl Source {
         };
         let Normalised { lead, identities, faults } = normalise(draft, &rules);
         if extracted.is_test {
-            return Ok(Holds::Test { lead });
+            return Ok(Content::Test { lead });
         }
         if !identities.is_empty() {
-            return Ok(Holds::Lead { lead, identities });
+            return Ok(Content::Lead { lead, identities });
         }
         if self.invalid == Invalid::Reject {
             return Err(Unkept::Refused(faults));
@@ -222,7 +211,7 @@ impl Source {
             Raw::Whole(whole) => whole(),
             Raw::Element(element) => element,
         };
-        Ok(Holds::Unusable { reason: NOBODY.to_owned(), lead: Some(lead), raw })
+        Ok(Content::Quarantined { reason: NOBODY.to_owned(), lead: Some(lead), raw })
     }
 
     /// What the request tells of where the submission came from: the page in `Referer`, and utm

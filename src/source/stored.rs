@@ -5,9 +5,10 @@ use serde_json::Value;
 
 use super::Source;
 use super::decode::{DecodeError, decode};
-use super::reading::{Holds, Kept};
+use super::reading::Kept;
 use crate::lead::RawBody;
 use crate::preset::LACKING;
+use crate::store::Content;
 
 /// The content type of one element by itself. A post has none like it: the parameter tells that
 /// this was decoded and taken apart already.
@@ -45,14 +46,14 @@ pub fn element_of(raw: &RawBody) -> Option<Value> {
 }
 
 impl Source {
-    /// What was kept of a post, read as the source is now. Never [`Holds::Unusable`].
+    /// What was kept of a post, read as the source is now. Never [`Content::Quarantined`].
     ///
     /// # Errors
     /// No lead can be made of it, still.
     pub async fn read_stored(&self, raw: &RawBody) -> Result<Kept, Unmappable> {
         let kept = self.read_itself(self.stored_element(raw).await?);
-        match kept.holds {
-            Holds::Unusable { reason, .. } => Err(Unmappable::Unusable(reason)),
+        match kept.content {
+            Content::Quarantined { reason, .. } => Err(Unmappable::Unusable(reason)),
             _ => Ok(kept),
         }
     }

@@ -10,6 +10,7 @@ use super::*;
 use crate::config::MapEnvironment;
 use crate::lead::{Lead, RawBody};
 use crate::preset::{Remedy, built_in_names};
+use crate::store::Content;
 
 fn source_of(settings: &str) -> Source {
     let text = format!(
@@ -54,10 +55,10 @@ fn answers(platform: &str) -> BTreeMap<String, (Value, Value)> {
 }
 
 fn lead_of(kept: Kept) -> (Lead, bool) {
-    match kept.holds {
-        Holds::Lead { lead, .. } => (lead, false),
-        Holds::Test { lead } => (lead, true),
-        Holds::Unusable { lead: Some(lead), .. } => (lead, false),
+    match kept.content {
+        Content::Lead { lead, .. } => (lead, false),
+        Content::Test { lead } => (lead, true),
+        Content::Quarantined { lead: Some(lead), .. } => (lead, false),
         other => panic!("{other:?}"),
     }
 }
@@ -165,17 +166,17 @@ fn only(source: &Source, post: Value) -> Kept {
 fn a_notice_waits_to_be_fetched_and_a_deletion_erases_what_it_names() {
     let kept = only(&meta(), fixture("meta/leadgen_single_string_ids_no_ad.json"));
     assert_eq!(kept.external_id.as_deref(), Some("230000000000001"));
-    assert!(matches!(kept.holds, Holds::Notice { .. }));
+    assert!(matches!(kept.content, Content::Notice { .. }));
     let source = linkedin();
     let created = only(&source, fixture("linkedin/lead_created.json"));
     let deleted = only(&source, fixture("linkedin/lead_deleted.json"));
-    assert!(matches!(created.holds, Holds::Notice { .. }));
-    assert!(matches!(deleted.holds, Holds::Deletion { .. }));
+    assert!(matches!(created.content, Content::Notice { .. }));
+    assert!(matches!(deleted.content, Content::Deletion));
     assert_eq!(created.external_id.as_deref(), Some("1a2b3c-4"));
     assert_eq!(created.external_id, deleted.external_id);
     let mut nobody = fixture("linkedin/lead_deleted.json");
     nobody["leadGenFormResponse"] = json!("urn:li:leadGenFormResponse:");
-    assert!(matches!(only(&source, nobody).holds, Holds::Unusable { .. }));
+    assert!(matches!(only(&source, nobody).content, Content::Quarantined { .. }));
 }
 
 async fn stored(source: &Source, raw: &RawBody) -> Result<Kept, String> {
@@ -191,13 +192,13 @@ fn post(name: &str) -> RawBody {
 async fn what_was_kept_is_mapped_anew() {
     let source = meta();
     let one = stored(&source, &post("meta/leadgen_single_string_ids_no_ad.json")).await.unwrap();
-    let Holds::Notice { notice } = one.holds else { panic!("{one:?}") };
+    let Content::Notice { notice } = one.content else { panic!("{one:?}") };
     let again = stored(&source, &notice).await.unwrap();
-    assert!(matches!(again.holds, Holds::Notice { .. }), "a notice is fetched again");
+    assert!(matches!(again.content, Content::Notice { .. }), "a notice is fetched again");
     assert_eq!(again.external_id, one.external_id);
     let whole = meta_element(&fixture("meta/graph_lead_vi_full.response.json"));
     let whole = stored(&source, &element_body(&whole)).await.unwrap();
-    assert!(matches!(whole.holds, Holds::Lead { .. }), "what was fetched is there");
+    assert!(matches!(whole.content, Content::Lead { .. }), "what was fetched is there");
 
     let several = stored(&source, &post("meta/leadgen_two_changes_numeric_ids.json")).await;
     assert_eq!(several.unwrap_err(), "it holds 2 leads; replay cannot tell which");

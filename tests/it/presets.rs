@@ -131,7 +131,7 @@ impl Fixture {
         text += "[sources.website.secrets]\n";
         text += &fetched_with.map(|name| format!("{name} = \"t\"\n")).unwrap_or_default();
         if let (Some(secret), Some(value)) = (case.secret, self.meta["secret"].as_str()) {
-            text += &format!("{secret} = [\"of tomorrow\", {}]\n", json!(value));
+            text += &format!("{secret} = [\"b2YgdG9tb3Jyb3c=\", {}]\n", json!(value));
         }
         text
     }
@@ -439,10 +439,12 @@ async fn what_is_authentic_and_cannot_be_read_is_kept_whole() {
     };
     let unsigned = post().send().await.unwrap();
     assert_eq!(unsigned.status(), 401);
-    let signed = post().header("Framer-Signature", format!("sha256={signature}"));
-    assert_eq!(signed.send().await.unwrap().status(), 200);
+    for _ in 0..2 {
+        let signed = post().header("Framer-Signature", format!("sha256={signature}"));
+        assert_eq!(signed.send().await.unwrap().status(), 200);
+    }
     let found = records(&gateway).await;
-    assert_eq!(found.len(), 1);
+    assert_eq!(found.len(), 1, "what comes again is kept once");
     assert_eq!(found[0]["state"], "quarantined");
     assert!(found[0]["reason"].as_str().unwrap().contains("JSON"), "{found:#?}");
     gateway.stop().await;
@@ -476,6 +478,59 @@ async fn an_id_that_two_sites_give_takes_nobody_for_another() {
     assert_eq!(found.len(), 2);
     assert!(found.iter().all(|record| record["external_id"] == "12"), "{found:#?}");
     gateway.stop().await;
+}
+
+/// An event that does not say what it is may be a lead: it is no other event.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_of_no_kind_is_kept() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = gateway(&caresoft, "preset = \"tiktok-lead\"").await;
+    for (body, outcome) in [
+        (json!({"object": 2, "entry": [{"id": "t-1"}]}), "ignored"),
+        (json!({"objects": 1, "entry": [{"id": "t-2"}]}), "quarantined"),
+    ] {
+        assert_eq!(gateway.post().json(&body).send().await.unwrap().status(), 200);
+        let line = "leadgate_submissions_total{source=\"website\",outcome=";
+        assert_eq!(gateway.metric(&format!("{line}\"{outcome}\"}}")).await, 1.0, "{outcome}");
+    }
+    let found = records(&gateway).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["reason"], "it does not say what kind of event it is");
+    gateway.stop().await;
+}
+
+/// Whoever sends several at once is told of none alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_forms_the_unusable_is_kept_and_the_others_are_taken() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = gateway(&caresoft, "preset = \"web-form\"\ninvalid = \"reject\"").await;
+    let crowded: Value =
+        (0..1001).map(|n| (format!("f{n}"), json!("x"))).collect::<serde_json::Map<_, _>>().into();
+    let forms = json!([{"phone": "0900000001"}, {"name": "Thử"}, crowded, {"phone": "0900000002"}]);
+    let answer = gateway.post().json(&forms).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["ids"].as_array().unwrap().len(), 4);
+    let found = records(&gateway).await;
+    let kept = found.iter().filter(|record| record["state"] == "quarantined").count();
+    assert_eq!((found.len(), kept), (4, 2), "{found:#?}");
+    // Where nothing of it can be taken, nothing is.
+    let forms = json!([{"name": "Một"}, {"name": "Hai"}]);
+    assert_eq!(gateway.post().json(&forms).send().await.unwrap().status(), 422);
+    assert_eq!(records(&gateway).await.len(), 4);
+    gateway.stop().await;
+}
+
+/// A secret that could verify nothing is told at the start, not by refusals.
+#[tokio::test]
+async fn a_secret_that_is_no_key_is_a_fault() {
+    let caresoft = CareSoft::start(Options::default());
+    let source = "preset = \"standard-webhooks\"\nsecrets = { secret = \"whsec_!\" }";
+    let config = parsed("url = \"sqlite:x.db\"\nspool = \"\"", &caresoft, source);
+    let faults = leadgate::app::App::preflight(&config);
+    let [(key, problem)] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(key, "sources.website");
+    assert!(problem.contains("whsec_ and base64") && !problem.contains('!'), "{problem}");
 }
 
 /// A post of several events of which none can be used: each is kept, by itself.

@@ -228,7 +228,7 @@ impl End {
 
 /// What was fetched is there.
 fn read(kept: Kept) -> End {
-    let content = kept.holds.into_content();
+    let content = kept.content;
     let word = match &content {
         Content::Quarantined { .. } => "unusable",
         Content::Test { .. } => "test",

@@ -14,7 +14,8 @@ use super::*;
 use crate::config::{self, MapEnvironment};
 use crate::lead::Hand;
 use crate::preset::built_in_names;
-use crate::source::{Holds, element_body};
+use crate::source::element_body;
+use crate::store::Content;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const LEAD: &str = "/v26.0/900000000000011";
@@ -113,7 +114,7 @@ async fn a_lead_is_fetched_with_the_pages_token_and_read() {
     bed.platform.answers(LEAD, [lead()]);
     let kept = whole(bed.fetch(&of_page(7), 0).await);
     assert_eq!(kept.external_id.as_deref(), Some("900000000000011"));
-    let Holds::Lead { lead, .. } = kept.holds else { panic!("{kept:?}") };
+    let Content::Lead { lead, .. } = kept.content else { panic!("{kept:?}") };
     assert_eq!(lead.name.as_deref(), Some("Nguyễn Thị Thử Nghiệm"));
     let asked = bed.platform.asked();
     assert_eq!((asked.len(), asked[0].token.as_str()), (1, "page-token"));
@@ -132,7 +133,7 @@ async fn a_form_is_asked_for_once_for_many_leads() {
     let notice = fixture("linkedin/lead_created.json");
     for _ in 0..2 {
         let kept = whole(bed.fetch(&notice, 0).await);
-        assert!(matches!(kept.holds, Holds::Lead { .. }), "{kept:?}");
+        assert!(matches!(kept.content, Content::Lead { .. }), "{kept:?}");
     }
     let asked = bed.platform.asked();
     let of_form = |asked: &&platform::Asked| asked.path == "/rest/leadForms/1";
@@ -267,7 +268,9 @@ async fn the_simulator_answers_as_the_platforms_do() {
     ] {
         let settings = format!("preset = \"{preset}\"\nsecrets = {{ {secret} = \"t\" }}");
         let bed = Bed::at(Platform::start(), &base, &settings);
-        let Holds::Lead { lead, .. } = whole(bed.fetch(&notice, 0).await).holds else { panic!() };
+        let Content::Lead { lead, .. } = whole(bed.fetch(&notice, 0).await).content else {
+            panic!()
+        };
         let name = lead.name.unwrap();
         assert!(name.starts_with("Nguyễn") && name.contains("Thử"), "{name}");
         assert_eq!(lead.attribution.utm["campaign"], "sandbox");

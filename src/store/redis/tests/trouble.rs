@@ -301,6 +301,19 @@ async fn nothing_is_left_of_what_is_swept() {
         let email = conformance::email(&format!("thu{number}"));
         store.forget(vec![email], at(1_000_000)).await.unwrap();
     }
+    let main = conformance::lane();
+    loop {
+        let leased = store.lease_notices(&main, 5, Duration::from_secs(60), at(1_000_001)).await;
+        let notices = leased.unwrap().notices;
+        if notices.is_empty() {
+            break;
+        }
+        for notice in notices {
+            let event = Event::plain(at(1_000_001), "fetch");
+            let trial = form().phone(1).test().admission().content;
+            store.fill(&notice.lease, at(1_000_001), trial, event).await.unwrap();
+        }
+    }
     while let Some(work) = conformance::lease(&store, 1, at(1_000_001)).await.pop() {
         conformance::settle(&store, &work, at(1_000_002), conformance::created(1)).await;
     }
