@@ -66,6 +66,12 @@ points! {
     DetailRead = "detail_read",
     /// The comment was sent.
     Commented = "commented",
+    /// Notices are leased; nothing is fetched.
+    NoticeLeased = "notice_leased",
+    /// What a notice speaks of was fetched; that is not written down.
+    Fetched = "fetched",
+    /// It is.
+    Filled = "filled",
     /// It is clear how the work ended; that is not written down.
     Unsettled = "unsettled",
     /// It is.

@@ -14,6 +14,7 @@ over_every_store!(
     what_was_promised_is_kept_when_it_dies_while_it_probes,
     what_was_promised_is_kept_when_it_dies_while_it_looks,
     what_was_promised_is_kept_when_it_dies_while_it_comments,
+    what_was_promised_is_kept_when_it_dies_while_it_fetches,
     what_was_promised_is_kept_when_it_dies_at_any_change_of_the_store,
     a_lead_that_was_not_made_is_made_once_though_it_dies_at_each_look,
     a_lock_out_outlives_who_has_shared_it,
@@ -41,6 +42,7 @@ enum Road {
     Probing,
     Looking,
     Commenting,
+    Fetching,
 }
 
 /// Every point is on a road: a new one has to be put on one, and is tested from then on.
@@ -54,6 +56,7 @@ fn road(point: FailPoint) -> Road {
         P::ProbeClaimed | P::GateMoved | P::GateShared => Road::Probing,
         P::FurtherRequest | P::Looked => Road::Looking,
         P::DetailRead | P::Commented => Road::Commenting,
+        P::NoticeLeased | P::Fetched | P::Filled => Road::Fetching,
     }
 }
 
@@ -75,6 +78,10 @@ async fn what_was_promised_is_kept_when_it_dies_while_it_looks(store: Backing) {
 
 async fn what_was_promised_is_kept_when_it_dies_while_it_comments(store: Backing) {
     survives(store, Road::Commenting, &[1, 2]).await;
+}
+
+async fn what_was_promised_is_kept_when_it_dies_while_it_fetches(store: Backing) {
+    survives(store, Road::Fetching, &[1, 2]).await;
 }
 
 async fn what_was_promised_is_kept_when_it_dies_at_any_change_of_the_store(store: Backing) {
@@ -197,7 +204,10 @@ async fn go(mortal: &mut Mortal, road: Road, point: FailPoint, person: &mut usiz
     *person += 1;
     while !mortal.is_dead() {
         assert!(begun.elapsed() < PATIENCE, "{} is never reached", point.name());
-        let is_taken = mortal.post(*person).await;
+        let is_taken = match road {
+            Road::Fetching => mortal.notice(*person).await,
+            _ => mortal.post(*person).await,
+        };
         if road == Road::Spooling && is_taken && !mortal.redis().is_up() {
             mortal.redis().start_again();
         }

@@ -35,6 +35,15 @@ const LONG_MEMORY: &str = r#"
 window = "300d"
 "#;
 
+/// A source whose leads are fetched from the simulator.
+const NOTICING: &str = r#"
+[sources.ads]
+preset = "meta-lead-ads"
+destination = "main"
+api_base = "{api}"
+secrets = { token = "t", page_token = "t" }
+"#;
+
 /// As many requests as a failure shows.
 const REQUESTS_SHOWN: usize = 40;
 
@@ -43,6 +52,9 @@ const ON_ITS_WAY_MAX: Duration = Duration::from_millis(500);
 
 /// Nor is the store told of a lock-out later, nor a death noticed.
 const UNTOLD_MAX: Duration = Duration::from_millis(500);
+
+/// The first id of a lead that notice is given of: nobody who posts has that phone.
+const NOTICED_FROM: usize = 500_000;
 
 /// What abort() ends a process with.
 const SIGABRT: i32 = 6;
@@ -75,6 +87,8 @@ pub struct Mortal {
     http: reqwest::Client,
     posts: usize,
     promises: Vec<Promise>,
+    /// Whose leads its platform has given notice of, and was answered.
+    noticed: Vec<usize>,
     /// When it was found dead, or killed.
     ends: Vec<Instant>,
 }
@@ -97,7 +111,8 @@ impl Mortal {
         // However often the clock goes ahead: nobody is given up, forgotten, or new again.
         let patient = text.replace("give_up_after = \"1h\"", "give_up_after = \"300d\"");
         assert!(patient.contains("300d"));
-        let configuration = change(format!("{patient}{LONG_MEMORY}"));
+        let noticing = NOTICING.replace("{api}", &format!("http://{}", caresoft.address));
+        let configuration = change(format!("{patient}{LONG_MEMORY}{noticing}"));
         std::fs::write(folder.path().join("leadgate.toml"), configuration).unwrap();
         Self {
             store,
@@ -113,6 +128,7 @@ impl Mortal {
             http: http_client(),
             posts: 0,
             promises: Vec::new(),
+            noticed: Vec::new(),
             ends: Vec::new(),
         }
     }
@@ -255,6 +271,21 @@ impl Mortal {
         self.promises.len() - before
     }
 
+    /// Its platform gives notice of a person's lead; whether it was answered.
+    pub async fn notice(&mut self, person: usize) -> bool {
+        let Some(served) = &self.served else { return false };
+        let endpoint = format!("{}?token=t", served.endpoint("ads"));
+        let value = json!({"leadgen_id": NOTICED_FROM + person, "page_id": 1});
+        let changes = json!([{"field": "leadgen", "value": value}]);
+        let body = json!({"object": "page", "entry": [{"id": 1, "changes": changes}]});
+        let answer = self.http.post(endpoint).json(&body).send().await;
+        let is_taken = answer.is_ok_and(|answer| answer.status() == 200);
+        if is_taken {
+            self.noticed.push(person);
+        }
+        is_taken
+    }
+
     /// How much there is left to do; `None` when nobody answers.
     async fn left(&self) -> Option<u64> {
         let served = self.served.as_ref()?;
@@ -303,6 +334,11 @@ impl Mortal {
         let ids: Vec<_> = self.promises.iter().map(|promise| promise.id.clone()).collect();
         assert_kept(served, &ids).await;
         assert_nobody_twice(&self.caresoft);
+        for person in &self.noticed {
+            // The simulator's people have the numbers of their ids.
+            let leads = self.caresoft.leads_of(&format!("0900{}", NOTICED_FROM + person));
+            assert_eq!(leads.len(), 1, "{person}");
+        }
         for Promise { id, phone, message } in &self.promises {
             let record = served.record(id).await.expect("a record");
             let is_told = ["created", "merged"].iter().any(|state| record["state"] == *state);

@@ -12,6 +12,7 @@ use super::{Enricher, Fetched};
 use crate::config::Retry;
 use crate::delivery::retry;
 use crate::delivery::verdict::is_too_old;
+use crate::fail_point::{self, FailPoint};
 use crate::lead::{Clock, DestinationId, Event, Timestamp};
 use crate::notify::{Notifier, Settling};
 use crate::source::Kept;
@@ -73,6 +74,9 @@ impl Runner {
             let next_due = match self.store.lease_notices(&self.lane, free, term, now).await {
                 Ok(leased) => {
                     in_trouble = false;
+                    if !leased.notices.is_empty() {
+                        fail_point::pass(FailPoint::NoticeLeased);
+                    }
                     for notice in leased.notices {
                         fetching.spawn(Arc::clone(&self).work(notice, stop.clone()));
                     }
@@ -138,6 +142,7 @@ impl Runner {
                 Fetched::Wait { length: Duration::ZERO, why: "the gateway stopped".to_owned() }
             }
         };
+        fail_point::pass(FailPoint::Fetched);
         let now = self.clock.now();
         let ms = u64::try_from(now.since(begun).as_millis()).ok();
         let end = self.end(&notice, fetched, now);
@@ -160,6 +165,7 @@ impl Runner {
                 settled
             }
         };
+        fail_point::pass(FailPoint::Filled);
         match written {
             Ok(Settled::Done) => {}
             Ok(Settled::Stale) => tracing::debug!(lead_id = %lease.id, "a fetch came too late"),
