@@ -116,7 +116,11 @@ macro_rules! conformance {
                 an_expired_fetch_goes_back, an_old_fence_fills_nothing,
                 a_dead_notice_is_replayed_and_fetched, what_is_quarantined_is_read_anew,
                 a_body_is_kept_until_it_is_not_needed, a_deletion_erases_what_it_is_of,
-                a_deletion_comes_first_and_its_lead_is_repeated;
+                a_deletion_comes_first_and_its_lead_is_repeated,
+                late_fills_of_one_person_are_one_lead, a_deletion_loses_nobody_elses_lead,
+                what_was_on_its_way_when_it_was_deleted_is_looked_for,
+                a_deletion_loses_nobody_elses_comment,
+                a_deletion_finds_its_lead_at_another_destination;
             looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
                 pages_leave_nobody_out,
                 a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;

@@ -291,3 +291,70 @@ pub(crate) async fn a_deletion_comes_first_and_its_lead_is_repeated(store: &dyn 
     other.accepted(store).await;
     assert_eq!(store.ledger().await.unwrap().residue(), 0);
 }
+
+/// The token was dead for two hours; the window is one.
+pub(crate) async fn late_fills_of_one_person_are_one_lead(store: &dyn Store) {
+    let first = form().notice().accepted(store).await;
+    let second = form().notice().at(at(1)).accepted(store).await;
+    for notice in lease_notices(store, 5, at(7200)).await {
+        let content = form().phone(11).correction();
+        assert_eq!(fill(store, &notice.lease, at(7201), content).await, Settled::Done);
+    }
+    let states = [state(store, first).await, state(store, second).await];
+    assert_eq!(states, [State::Pending, State::Merged], "they came within a second");
+}
+
+/// A submission of the person's that another source has sent, and that has joined the lead.
+async fn joined_elsewhere(store: &dyn Store, lead: SubmissionId, says: &str) -> SubmissionId {
+    form().phone(11).source("website").says(says).at(at(1)).merged(store, lead).await
+}
+
+async fn delete(store: &dyn Store, now: Timestamp) {
+    let deletion = form().source("li").deletion().external_id("r-1").at(now);
+    assert_eq!(deletion.send(store).await.1, Verdict::Deleted);
+}
+
+pub(crate) async fn a_deletion_loses_nobody_elses_lead(store: &dyn Store) {
+    let of_it = form().phone(11).source("li").external_id("r-1").says("the same");
+    let lead = of_it.accepted(store).await;
+    let same = joined_elsewhere(store, lead, "the same").await;
+    let more = joined_elsewhere(store, lead, "more").await;
+    delete(store, at(2)).await;
+    assert_eq!(state(store, lead).await, State::Erased);
+    let work = lease_one(store, same, at(3)).await;
+    assert!(matches!(&work.task, Task::Create { joined } if joined[0].id == more));
+    form().phone(11).at(at(4)).merged(store, same).await;
+    assert_eq!(store.ledger().await.unwrap().residue(), 0);
+}
+
+/// Not made another time, should it have been made.
+pub(crate) async fn what_was_on_its_way_when_it_was_deleted_is_looked_for(store: &dyn Store) {
+    let lead = form().phone(11).source("li").external_id("r-1").accepted(store).await;
+    let work = lease_one(store, lead, at(1)).await;
+    let web = joined_elsewhere(store, lead, "call me").await;
+    delete(store, at(2)).await;
+    assert_eq!(settle(store, &work, at(3), created(7)).await, Settled::Stale);
+    assert_eq!(state(store, web).await, State::Unknown);
+    let look = lease_one(store, web, at(60)).await;
+    let Task::Look(unsure) = look.task else { panic!("{:?}", look.task) };
+    assert!(unsure.sent_at <= at(1), "{unsure:?}");
+    assert_eq!(store.ledger().await.unwrap().residue(), 0);
+}
+
+pub(crate) async fn a_deletion_loses_nobody_elses_comment(store: &dyn Store) {
+    let lead = form().phone(11).source("li").external_id("r-1").accepted(store).await;
+    let work = lease_one(store, lead, at(0)).await;
+    settle(store, &work, at(1), created(7)).await;
+    let web = joined_elsewhere(store, lead, "call me").await;
+    delete(store, at(2)).await;
+    let told = lease_one(store, web, at(3)).await;
+    assert!(matches!(&told.task, Task::Comment { to, .. } if to.lead_id == 7), "{:?}", told.task);
+}
+
+/// Its source sends elsewhere by now.
+pub(crate) async fn a_deletion_finds_its_lead_at_another_destination(store: &dyn Store) {
+    let lead = form().phone(11).source("li").external_id("r-1").destination("other");
+    let lead = lead.accepted(store).await;
+    delete(store, at(2)).await;
+    assert_eq!(state(store, lead).await, State::Erased);
+}

@@ -13,7 +13,7 @@ use super::{Inner, millis};
 use crate::lead::{DestinationId, Identity, SourceId, SubmissionId, Timestamp};
 use crate::store::identity::named;
 use crate::store::payload::Vault;
-use crate::store::{Admission, Content, Idempotency, StoreError, Verdict};
+use crate::store::{Admission, Content, Idempotency, LOOK_AFTER, StoreError, Verdict};
 
 /// How many calls may wait for their turn. At 20,000 a second that is a fifth of a second.
 pub(super) const WAITING_MAX: usize = 4096;
@@ -269,7 +269,10 @@ async fn admit(
         inner.wake();
     }
     for (id, source, received_at, deletion) in deletions {
-        delete(inner, lane, id, &source, received_at, &deletion).await?;
+        // Also where its source sent before it was given another destination.
+        for lane in inner.everywhere().await? {
+            delete(inner, &lane, id, &source, received_at, &deletion).await?;
+        }
     }
     Ok(verdicts)
 }
@@ -292,7 +295,10 @@ async fn delete(
         .arg(deletion.external.as_bytes())
         .arg(deletion.delivery.as_bytes())
         .arg(id.as_bytes())
-        .arg(millis(inner.options.idempotency_window));
+        .arg(millis(inner.options.idempotency_window))
+        .arg(millis(inner.options.dedup_window))
+        .arg(inner.comments())
+        .arg(received_at.plus(LOOK_AFTER).as_millis());
     call.send(&inner.link).await?;
     Ok(())
 }

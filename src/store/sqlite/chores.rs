@@ -151,16 +151,17 @@ pub(super) fn moved(
     Ok(())
 }
 
-/// What is to be told of a merged record, and to which lead; `None` when that lead is not there.
+/// What is to be told of a merged record, and to which lead; `None` when that lead is not there. One
+/// that is erased here is there nevertheless, where it was made.
 pub(super) fn comment(transaction: &Transaction<'_>, seq: i64) -> Result<Option<Task>, Fault> {
     let db = transaction.db;
     let mut select = db.prepare_cached(
         "SELECT lead.id, lead.upstream_lead, lead.upstream_requester, lead.seq, lead.source,
                 lead.received_at, lead.payload
          FROM records own JOIN records lead ON lead.id = own.duplicate_of
-         WHERE own.seq = ?1 AND lead.state = ?2 AND lead.upstream_lead IS NOT NULL",
+         WHERE own.seq = ?1 AND lead.state IN (?2, ?3) AND lead.upstream_lead IS NOT NULL",
     )?;
-    let found = select.query_row((seq, State::Created), |row| {
+    let found = select.query_row((seq, State::Created, State::Erased), |row| {
         let unsigned = |id: i64| u64::try_from(id).unwrap_or_default(); // written as one
         let to = Upstream {
             lead_id: unsigned(row.get(1)?),

@@ -74,9 +74,18 @@ pub(super) fn of_external_id(
     let found: Vec<i64> =
         select.query_map((external, source), |row| row.get(0))?.collect::<Result<_, _>>()?;
     for seq in found {
-        if let Some(member) = Member::by_seq(transaction.db, seq)? {
-            erase(transaction, &member, now)?;
+        let Some(member) = Member::by_seq(transaction.db, seq)? else { continue };
+        let mut select = transaction.db.prepare_cached(
+            "SELECT state, deadline IS NOT NULL, sent_at FROM records WHERE seq = ?1",
+        )?;
+        let (state, is_leased, sent_at): (State, bool, Option<Timestamp>) =
+            select.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if matches!(state, State::Pending | State::Unknown) {
+            let may_be_there = is_leased || state == State::Unknown || sent_at.is_some();
+            let sent_at = may_be_there.then(|| sent_at.unwrap_or(member.received_at));
+            person::go_on_without(transaction, &member, sent_at, now)?;
         }
+        erase(transaction, &member, now)?;
     }
     Ok(())
 }

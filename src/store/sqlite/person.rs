@@ -10,6 +10,7 @@ use super::history;
 use super::queue::{self, Class};
 use super::transaction::Transaction;
 use crate::lead::{Event, SourceId, State, SubmissionId, Timestamp};
+use crate::store::LOOK_AFTER;
 use crate::store::identity::IdentityHash;
 
 /// A record as far as its person goes.
@@ -67,14 +68,61 @@ pub(super) fn bury(
     now: Timestamp,
 ) -> Result<(), Fault> {
     let Some(dead) = Member::by_seq(transaction.db, seq)? else { return Ok(()) };
-    release_own(transaction, &dead)?;
-    while let Some(heir) = heir(transaction.db, &dead)? {
-        match other_lead(transaction, &heir, dead.id, now)? {
-            None => return promote(transaction, &heir, dead.id, now),
-            Some(other) => join(transaction, &heir, other, now)?, // the dead one loses it
+    inherit(transaction, &dead, Heirs::WhoSayMore, now).map(drop)
+}
+
+/// A lead is to be erased that CareSoft is not known to have, and only it: whoever else has joined it
+/// goes on without it, also one that says the same. `sent_at`: it may have been made, not before that;
+/// then whoever goes on in its place is looked for first.
+pub(super) fn go_on_without(
+    transaction: &mut Transaction<'_>,
+    erased: &Member,
+    sent_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(), Fault> {
+    let heir = inherit(transaction, erased, Heirs::Anybody, now)?;
+    let (Some(heir), Some(sent_at)) = (heir, sent_at) else { return Ok(()) };
+    transaction
+        .db
+        .prepare_cached(
+            "UPDATE records SET state = ?2, due = ?3, sent_at = ?4, reason = ?5 WHERE seq = ?1",
+        )?
+        .execute((heir.seq, State::Unknown, now.plus(LOOK_AFTER), sent_at, MAY_BE_THERE))?;
+    transaction.memory.ledger.moved(&heir.source, State::Pending, State::Unknown);
+    Ok(())
+}
+
+const MAY_BE_THERE: &str =
+    "the submission that it had joined was erased while it was on its way: it may have been sent";
+
+/// Who comes into a lead's place.
+#[derive(Clone, Copy)]
+enum Heirs {
+    /// Those who had joined it and said something else.
+    WhoSayMore,
+    /// Those who had joined it.
+    Anybody,
+}
+
+/// The earliest heir of a lead takes its place, if there is one; otherwise its claims end.
+fn inherit(
+    transaction: &mut Transaction<'_>,
+    gone: &Member,
+    heirs: Heirs,
+    now: Timestamp,
+) -> Result<Option<Member>, Fault> {
+    release_own(transaction, gone)?;
+    while let Some(heir) = heir(transaction.db, gone, heirs)? {
+        match other_lead(transaction, &heir, gone.id, now)? {
+            None => {
+                promote(transaction, &heir, gone.id, now)?;
+                return Ok(Some(heir));
+            }
+            Some(other) => join(transaction, &heir, other, now)?, // the one that goes loses it
         }
     }
-    release(transaction, &dead)
+    release(transaction, gone)?;
+    Ok(None)
 }
 
 /// A submission that had joined a lead becomes one in its place.
@@ -194,18 +242,19 @@ fn claim(
     set_claimed(transaction.db, member.seq, claimed, Some(lead.until))
 }
 
-/// The earliest of those who joined the dead lead and said something else.
-fn heir(db: &Connection, dead: &Member) -> Result<Option<Member>, Fault> {
+/// The earliest of those who come into a lead's place.
+fn heir(db: &Connection, gone: &Member, heirs: Heirs) -> Result<Option<Member>, Fault> {
+    let anybody = matches!(heirs, Heirs::Anybody);
     let sql = format!(
         "SELECT {} FROM records INDEXED BY duplicates
          WHERE duplicate_of = ?1 AND state = ?3 AND content IS NOT NULL
-             AND content <> (SELECT content FROM records WHERE seq = ?2)
+             AND (?4 OR content <> (SELECT content FROM records WHERE seq = ?2))
          ORDER BY seq LIMIT 1",
         Member::COLUMNS
     );
     Ok(db
         .prepare_cached(&sql)?
-        .query_row((dead.id, dead.seq, State::Merged), Member::read)
+        .query_row((gone.id, gone.seq, State::Merged, anybody), Member::read)
         .optional()?)
 }
 

@@ -33,7 +33,7 @@ struct Onward {
     class: Class,
     /// Its place in its class.
     place: Timestamp,
-    /// From when on its person is claimed.
+    /// From when on its person is claimed, and as of when it is asked whose that is.
     claimed_from: Timestamp,
     now: Timestamp,
 }
@@ -185,7 +185,7 @@ fn go_on(
     let Some(member) = Member::by_seq(transaction.db, held.seq)? else {
         return Ok(Replayed::Missing);
     };
-    match person::other_lead(transaction, &member, member.id, onward.now)? {
+    match person::other_lead(transaction, &member, member.id, onward.claimed_from)? {
         None => queue_up(transaction, &member, held.state, onward),
         Some(other) => join(transaction, &member, held.state, other, onward),
     }
@@ -198,7 +198,8 @@ fn queue_up(
     onward: &Onward,
 ) -> Result<Replayed, Fault> {
     let until = onward.claimed_from.plus(transaction.settings.dedup_window);
-    person::claim_own(transaction, member, Claim { lead: member.id, until }, onward.now)?;
+    let claim = Claim { lead: member.id, until };
+    person::claim_own(transaction, member, claim, onward.claimed_from)?;
     let events = history::append(member.events.as_deref(), onward.event.clone())?;
     queue::enqueue(transaction, member.id, &onward.class, onward.place, &events)?;
     transaction.memory.ledger.moved(&member.source, state, State::Pending);
@@ -216,7 +217,7 @@ fn join(
     let now = onward.now;
     person::release_own(transaction, member)?;
     person::hand_over(transaction, member.id, lead, now)?;
-    person::claim_own(transaction, member, lead, now)?;
+    person::claim_own(transaction, member, lead, onward.claimed_from)?;
     let events = history::append(member.events.as_deref(), onward.event.clone())?;
     let events = history::append(Some(&events), Event::plain(now, "merged"))?;
     transaction

@@ -58,8 +58,9 @@ local function more_of(id, record)
     return { string.format('%.0f', record.e or record.r), record.k or 0, record.j or 0 }
   end
   local lead = record.d and load(record.d)
-  if not lead or lead.s ~= CREATED then return nil end
-  local before = { said(record.d, lead) }
+  -- One that is erased here is there nevertheless, where it was made.
+  if not lead or not lead.u or (lead.s ~= CREATED and lead.s ~= ERASED) then return nil end
+  local before = lead.z and { said(record.d, lead) } or {}
   each_joined(record.d, lead, record.q, function(follower, other)
     before[#before + 1] = said(follower, other)
   end)

@@ -16,6 +16,8 @@ for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'notices', '-inf', now, 'LIMIT', 
     leased[#leased + 1] = {
       id, record.f, record.o, string.format('%.0f', record.r), record.a or 0, record.n or '',
     }
+  else
+    call('ZREM', P .. 'notices', id)
   end
 end
 local next_due = #leased < max and call('ZRANGE', P .. 'notices', 0, 0, 'WITHSCORES')[2]

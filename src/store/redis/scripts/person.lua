@@ -150,13 +150,14 @@ local function hand_over(from, lead, ends, now, comments)
   end
 end
 
--- A lead is dead: the claims on its person end, or pass to the next submission of that person that
--- says something else. The caller saves the dead record.
-local function bury(id, dead, now, window, comments)
-  release_own(id, dead)
+-- A lead is out: the claims on its person end, or pass to the next submission of that person that
+-- says something else, or to the next one, whatever it says (`anybody`); that one is answered. The
+-- caller saves the record that is out.
+local function inherit(id, gone, now, window, comments, anybody)
+  release_own(id, gone)
   for _, follower in ipairs(followers(id)) do
     local heir = load(follower)
-    if heir and heir.s == MERGED and heir.z and heir.g ~= dead.g then
+    if heir and heir.s == MERGED and heir.g and (anybody or heir.g ~= gone.g) then
       local other, ends = other_lead(heir, id, now)
       if other then
         release_own(follower, heir)
@@ -176,9 +177,9 @@ local function bury(id, dead, now, window, comments)
         heir.e, heir.k, heir.j, heir.T = nil, nil, nil, nil
         enter_queue(follower, heir, nil, now)
         save(follower, heir)
-        return
+        return follower, heir
       end
     end
   end
-  release_all(id, dead)
+  release_all(id, gone)
 end

@@ -10,6 +10,7 @@ local payload, digest, identities, body, reason = ARGV[8], ARGV[9], ARGV[10], AR
 local record = load(id)
 if not record then return false end
 
+local MAY_BE_SENT = 'another Redis took over when it had been fetched: it may have been sent'
 local is_replay = fence == ''
 local refused = tostring(record.s)
 if kind == 'D' then return refused end
@@ -42,15 +43,17 @@ if body ~= '' then record.n = body elseif not is_replay then record.n = nil end
 if record.s == PENDING then call('INCRBY', P .. 'bytes', weight(record)) end
 
 event(record, tonumber(ARGV[13]), ARGV[14], ARGV[15])
+local may_be_sent = not is_replay and record.e
 record.a, record.e, record.k, record.j = nil, nil, nil, nil
 
--- Into its lane, or to the lead that its person has.
+-- Into its lane, or to the lead that its person has: as of when it came.
 local function go_on()
-  local lead, ends = other_lead(record, id, now)
+  local since = is_replay and now or record.r
+  local lead, ends = other_lead(record, id, since)
   if lead then
     release_own(id, record)
     hand_over(id, lead, ends, now, comments)
-    claim(record, ALL, lead, ends, now)
+    claim(record, ALL, lead, ends, since)
     event(record, now, 'merged')
     become(id, record, MERGED)
     follow(id, record, lead)
@@ -59,9 +62,16 @@ local function go_on()
     joined_another(id, record, lead, now, comments)
     return 'M' .. lead
   end
-  claim(record, ALL, id, (is_replay and now or record.r) + window, now)
+  claim(record, ALL, id, since + window, since)
   become(id, record, PENDING)
   record.t, record.y, record.T = nil, nil, nil
+  if may_be_sent then
+    -- It was a lead before, and perhaps sent, as a server knew that this one took over from.
+    record.c, record.p, record.e = nil, nil, record.r
+    become_unknown(id, record, MAY_BE_SENT, now)
+    arrived = true
+    return 'Q'
+  end
   if is_replay then record.c, record.p = 1, now else record.c, record.p = nil, nil end
   enter_queue(id, record, nil, now)
   return 'Q'

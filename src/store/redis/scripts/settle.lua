@@ -24,7 +24,7 @@ if not holds then
   if outcome ~= 'created' then return 0 end
   if record.s == CREATED and record.f == fence and record.u == ARGV[7] then return 1 end
   -- A lead that is there is there, whoever has looked since.
-  if is_notice(record) then return 0 end
+  if is_notice(record) and (record.f or 0) >= fence then return 0 end
   if record.s ~= UNKNOWN and (record.s ~= PENDING or record.l) then return 0 end
 end
 
@@ -66,7 +66,7 @@ else
     become(id, record, DEAD)
     settled(id, record, now)
     record.y = ARGV[8]
-    bury(id, record, now, window, comments)
+    inherit(id, record, now, window, comments, false)
   end
 end
 save(id, record)

@@ -417,3 +417,53 @@ impl Server {
         }
     }
 }
+
+/// A notice is filled and leased to be made; then another server answers that has not heard of it.
+async fn unfilled_by_a_failover(server: &Server, store: &Redis, made: bool) -> SubmissionId {
+    let id = form().notice().accepted(store).await;
+    let (lane, term) = (conformance::lane(), Duration::from_secs(60));
+    let leased = store.lease_notices(&lane, 5, term, at(1)).await.unwrap();
+    let before = server.bytes(&[b"GET", &key(id)]);
+    let content = form().phone(11).correction();
+    let event = Event::plain(at(2), "fetch");
+    store.fill(&leased.notices[0].lease, at(2), content, event).await.unwrap();
+    let work = conformance::lease(store, 3, at(3)).await;
+    assert_eq!(work.len(), 1);
+    if made {
+        conformance::settle(store, &work[0], at(4), conformance::created(7)).await;
+        server.bytes(&[b"HINCRBY", b"{main}ledger", b"website 1", b"-1"]);
+        server.bytes(&[b"HINCRBY", b"{main}ledger", b"website 0", b"1"]);
+    }
+    server.bytes(&[b"SET", &key(id), &before]);
+    server.bytes(&[b"ZREM", b"{main}leased", id.as_bytes()]);
+    server.bytes(&[b"ZADD", b"{main}held", b"1795425363000", id.as_bytes()]);
+    server.bytes(&[b"HSET", b"{main}lane", b"run", b"another"]);
+    store.lease(&lane, conformance::up_to(10), at(5)).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn after_a_failover_what_was_made_of_a_notice_is_there() {
+    let server = Server::start();
+    let store = open(&server).await;
+    let id = unfilled_by_a_failover(&server, &store, true).await;
+    assert_eq!(conformance::state(&store, id).await, State::Created, "its gateway knows it");
+    assert_eq!(store.ledger().await.unwrap().residue(), 0);
+}
+
+/// It is fetched again, and looked for before it is sent again.
+#[tokio::test]
+async fn after_a_failover_what_may_have_been_made_of_a_notice_is_looked_for() {
+    let server = Server::start();
+    let store = open(&server).await;
+    let id = unfilled_by_a_failover(&server, &store, false).await;
+    assert_eq!(conformance::state(&store, id).await, State::Pending);
+    let (lane, term) = (conformance::lane(), Duration::from_secs(60));
+    let leased = store.lease_notices(&lane, 5, term, at(6)).await.unwrap();
+    let content = form().phone(11).correction();
+    let event = Event::plain(at(7), "fetch");
+    store.fill(&leased.notices[0].lease, at(7), content, event).await.unwrap();
+    assert_eq!(conformance::state(&store, id).await, State::Unknown);
+    form().phone(11).at(at(8)).merged(&store, id).await;
+    assert_eq!(store.ledger().await.unwrap().residue(), 0);
+}
