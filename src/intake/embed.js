@@ -33,7 +33,9 @@
   }
 
   // Puts a value into a form's hidden field, which is made where there is none. What the page wrote
-  // into it stays, and so does a field that people fill in.
+  // into it stays, and so does a field that people fill in; what this wrote is written anew, as the
+  // page's address may have changed.
+  const own = new WeakSet();
   const put = (form, name, value, over) => {
     let field = form.elements.namedItem(name);
     if (!value) return;
@@ -43,7 +45,10 @@
       field.name = name;
       form.append(field);
     }
-    if (field.type == 'hidden' && (over || !field.value)) field.value = value;
+    if (field.type == 'hidden' && (over || !field.value || own.has(field))) {
+      own.add(field);
+      field.value = value;
+    }
   };
 
   const fill = form => {
@@ -91,10 +96,12 @@
     it.busy = false;
     form.removeAttribute('aria-busy');
     if (answer?.ok) {
+      // What the page may send by itself from now on is another submission.
+      form.elements.leadgate_id.value = '';
       if (!tell(form, 'sent', { ids: said.ids })) return;
-      const own = form.getAttribute(MARK + '-thanks');
-      const thanks = own ?? answer.headers.get('X-Leadgate-Thanks');
-      if (thanks) location.assign(new URL(thanks, own ? d.baseURI : answer.url));
+      const marked = form.getAttribute(MARK + '-thanks');
+      const thanks = marked ?? answer.headers.get('X-Leadgate-Thanks');
+      if (thanks) location.assign(new URL(thanks, marked ? d.baseURI : answer.url));
     } else if (tell(form, 'failed', { status: answer?.status || 0, errors: said.errors || [] })) {
       // The browser's own post gets through where a script's may not, and shows what is wrong.
       HTMLFormElement.prototype.submit.call(form);

@@ -20,6 +20,9 @@ const ID_FIELD: &str = "leadgate_id";
 /// A page learns of a new version within the hour, and waits for none.
 const CACHING: &str = "public, max-age=3600, stale-while-revalidate=86400";
 
+/// What a line may end with so that its end says nothing.
+const GOES_ON: [char; 5] = [';', '{', ',', '(', '['];
+
 /// What is served, and the tag of it.
 static SCRIPT: LazyLock<(String, EntityTag)> = LazyLock::new(|| {
     let script = bare(include_str!("embed.js"));
@@ -28,11 +31,12 @@ static SCRIPT: LazyLock<(String, EntityTag)> = LazyLock::new(|| {
     (script, EntityTag::new_strong(tag))
 });
 
-/// The source without its comments, which fill their lines, and its indentation.
+/// The source without its comments, which fill their lines, its indentation, and the ends of lines
+/// after which a statement or a list surely goes on.
 fn bare(source: &str) -> String {
     let lines = source.lines().map(str::trim_start);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
-    lines.flat_map(|line| [line, "\n"]).collect()
+    lines.flat_map(|line| [line, if line.ends_with(GOES_ON) { "" } else { "\n" }]).collect()
 }
 
 /// The script; 304 for who has it.

@@ -355,6 +355,26 @@ async fn a_form_that_is_sent_twice_is_one_submission() {
     scene.gateway.stop().await;
 }
 
+/// A page that loads no other one changes its address, and may send its form by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_may_change_its_address_and_send_its_form_itself() {
+    let scene = Scene::set(Setting::default()).await;
+    let tab = scene.watched_tab().await;
+    tab.open(&scene.shop.url("/")).await;
+    tab.run("history.pushState({}, '', '/san-pham')").await;
+    fill_in_and_send(&tab).await;
+    assert_eq!(tab.sees("told[0]").await["what"], "sent");
+    let record = scene.the_lead().await;
+    assert_eq!(record["lead"]["page_url"], scene.shop.url("/san-pham"));
+    tab.fill("[name=noi_dung]", "Còn một câu hỏi").await;
+    tab.run("document.forms[0].submit()").await;
+    tab.arrives_at(&scene.gateway.url("/thanks")).await;
+    eventually("another submission", async || (scene.posts("merged").await == 1.0).then_some(()))
+        .await;
+    assert_eq!(scene.posts("repeated").await, 0.0);
+    scene.gateway.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sent_offline_goes_out_once_when_the_line_is_back() {
     let scene = Scene::set(Setting::default()).await;
