@@ -16,7 +16,7 @@ use super::template::{Piece, Template};
 use crate::lead::Malformed;
 
 /// Where the platform's own element stands in what is read.
-const NOTICE: &str = "notice";
+pub(super) const NOTICE: &str = "notice";
 
 /// Documents that one lead may be made of.
 const FETCHES_MAX: usize = 4;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::Target;
 use super::bag::Bags;
-use super::enrich::Enrich;
+use super::enrich::{Enrich, NOTICE};
 use super::filter::Filter;
 use super::handshake::Handshake;
 use super::items::{Decode, FanOut};
@@ -67,6 +67,12 @@ impl PresetFile {
         }
         if let Some(fault) = self.enrich.as_ref().and_then(Enrich::fault) {
             return Some(fault);
+        }
+        // What is fetched is a lead: only what the platform has signed may say otherwise.
+        let of_notice = |filter: &Filter| filter.root() == Some(NOTICE);
+        if self.enrich.is_some() && !self.lead.deletion.as_ref().is_none_or(of_notice) {
+            let problem = "lead.deletion: where leads are fetched, its path begins with notice.";
+            return Some((vec!["deletion".to_owned()], problem.to_owned()));
         }
         if let Some((header, why)) = self.verify.worthless() {
             let texts = vec![format!("\"{header}\""), format!("'{header}'")];

@@ -68,6 +68,11 @@ impl Filter {
         found.any(|value| self.is_met(value))
     }
 
+    /// The name that its path begins with, where that is one.
+    pub(super) fn root(&self) -> Option<&str> {
+        self.path.root()
+    }
+
     /// Whether what it asks about is not there at all, so that nobody can say.
     pub fn asks_in_vain<'a>(&self, scope: impl Into<Scope<'a>>) -> bool {
         self.present.is_none() && !self.or_absent && self.path.all(scope).is_empty()

@@ -212,6 +212,11 @@ impl Preset {
         self.deletion.as_ref().is_some_and(|filter| filter.holds(element))
     }
 
+    /// Whether its platform can ask for the erasure of a lead.
+    pub fn erases(&self) -> bool {
+        self.deletion.is_some()
+    }
+
     /// Whether an element lacks what a lead of this platform has.
     pub fn lacks(&self, element: &Value) -> bool {
         !self.need.iter().all(|filter| filter.holds(element))
@@ -356,6 +361,13 @@ mod tests {
                  url = \"https://api.example/{body:form.id}\"",
                 "line 10",
                 "not there yet",
+            ),
+            (
+                "[secrets]\ns = \"s\"\n[lead]\ndeletion = { path = \"lead.gone\", eq = true }\n\
+                 [enrich]\nsecret = \"s\"\n[[enrich.fetch]]\nname = \"lead\"\n\
+                 url = \"https://api.example/{body:notice.id}\"",
+                "line 7",
+                "begins with notice.",
             ),
             (
                 "[enrich]\nsecret = \"s\"\n[[enrich.fetch]]\nname = \"lead\"\n\

@@ -82,6 +82,14 @@ pub enum SourceError {
         /// The secret's name.
         name: String,
     },
+    /// Anybody could make the gateway ask a platform, or erase a lead.
+    #[error("secrets: a stranger's post would be taken, and could {deed}: configure {asked}")]
+    Unguarded {
+        /// What it could.
+        deed: &'static str,
+        /// The secrets that would close it, one of which is enough.
+        asked: String,
+    },
     /// The gateway's own address cannot be written as a URL.
     #[error("server.public_url: {0}")]
     Endpoint(#[from] url::ParseError),
@@ -91,7 +99,8 @@ impl Source {
     /// Compiles `sources.{id}`.
     ///
     /// # Errors
-    /// A preset that cannot be used, or a secret that it does not ask for.
+    /// A preset that cannot be used, a secret that it does not ask for, or none where a stranger's
+    /// post would do more than add a lead.
     pub fn compile(
         id: &SourceId,
         source: &config::Source,
@@ -105,6 +114,16 @@ impl Source {
         let is_there = |name: &str| source.secrets.get(name).is_some_and(|all| !all.is_empty());
         if let Some(enrich) = preset.enrich.as_ref().filter(|enrich| !is_there(&enrich.secret)) {
             return Err(SourceError::NoFetchSecret { name: enrich.secret.clone() });
+        }
+        let deed = match (&preset.enrich, preset.erases()) {
+            (Some(_), _) => Some("make it fetch from the platform"),
+            (None, true) => Some("erase a lead"),
+            (None, false) => None,
+        };
+        let guards = || preset.verify.secrets().chain([TOKEN]);
+        if let Some(deed) = deed.filter(|_| !guards().any(is_there)) {
+            let asked = guards().collect::<Vec<_>>().join(" or ");
+            return Err(SourceError::Unguarded { deed, asked });
         }
         if let Some((name, written)) = preset.verify.unreadable_key(&source.secrets) {
             return Err(SourceError::UnreadableKey { name: name.to_owned(), written });

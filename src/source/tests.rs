@@ -13,6 +13,10 @@ use crate::preset::{Remedy, built_in_names};
 use crate::store::Content;
 
 fn source_of(settings: &str) -> Source {
+    compiled(settings).unwrap()
+}
+
+fn compiled(settings: &str) -> Result<Source, SourceError> {
     let text = format!(
         "[server]\npublic_url = \"https://leads.example.vn\"\n\
          [destinations.main]\nbase_url = \"https://api.caresoft.vn\"\ndomain = \"d\"\ntoken = \"t\"\n\
@@ -23,15 +27,42 @@ fn source_of(settings: &str) -> Source {
     let parsed = config::parse(&text, "test.toml", &environment, &built_in_names());
     let config = parsed.unwrap_or_else(|faults| panic!("{faults}")).config;
     let id = "ads".parse().unwrap();
-    Source::compile(&id, &config.sources[&id], &config).unwrap()
+    Source::compile(&id, &config.sources[&id], &config)
+}
+
+#[test]
+fn what_makes_it_fetch_or_erase_is_not_anybodys() {
+    let fault = |settings: &str| match compiled(settings) {
+        Err(error @ SourceError::Unguarded { .. }) => error.to_string(),
+        other => panic!("{settings}: {other:?}"),
+    };
+    let told = fault("preset = \"meta-lead-ads\"\nsecrets = { page_token = \"t\" }");
+    assert!(told.contains("fetch") && told.ends_with("configure app_secret or token"), "{told}");
+    // What answers a handshake verifies no post.
+    fault("preset = \"meta-lead-ads\"\nsecrets = { page_token = \"t\", verify_token = \"v\" }");
+    fault("preset = \"linkedin-lead-sync\"\nsecrets = { access_token = \"t\" }");
+    for secret in ["token", "client_secret"] {
+        let secrets = format!("secrets = {{ access_token = \"t\", {secret} = \"s\" }}");
+        source_of(&format!("preset = \"linkedin-lead-sync\"\n{secrets}"));
+    }
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("mine.toml");
+    let text = "schema = 1\nid = \"mine\"\ntitle = \"Mine\"\n\
+                [lead]\ndeletion = { path = \"gone\", eq = true }\n";
+    fs::write(&file, text).unwrap();
+    let preset = format!("preset = {:?}", file.display().to_string());
+    assert!(fault(&preset).contains("erase a lead: configure token"));
+    source_of(&format!("{preset}\nsecrets = {{ token = \"t\" }}"));
 }
 
 fn meta() -> Source {
-    source_of("preset = \"meta-lead-ads\"\nsecrets = { page_token = \"t\" }")
+    source_of("preset = \"meta-lead-ads\"\nsecrets = { page_token = \"t\", app_secret = \"s\" }")
 }
 
 fn linkedin() -> Source {
-    source_of("preset = \"linkedin-lead-sync\"\nsecrets = { access_token = \"t\" }")
+    source_of(
+        "preset = \"linkedin-lead-sync\"\nsecrets = { access_token = \"t\", client_secret = \"s\" }",
+    )
 }
 
 fn folder() -> PathBuf {

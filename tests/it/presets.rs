@@ -327,7 +327,8 @@ async fn the_handshakes_of_platforms_are_answered() {
         let meta = fs::read(folder_of_all().join(format!("{file}.meta.json"))).unwrap();
         let meta: Value = serde_json::from_slice(&meta).unwrap();
         let source = format!(
-            "preset = \"{preset}\"\n{NOWHERE}secrets = {{ {own} = {}, {other} = \"t\" }}",
+            "preset = \"{preset}\"\n{NOWHERE}\
+             secrets = {{ {own} = {}, {other} = \"t\", token = \"t\" }}",
             meta["secret"]
         );
         let gateway = gateway(&caresoft, &source).await;
@@ -531,6 +532,19 @@ async fn a_secret_that_is_no_key_is_a_fault() {
     let [(key, problem)] = &faults[..] else { panic!("{faults:?}") };
     assert_eq!(key, "sources.website");
     assert!(problem.contains("whsec_ and base64") && !problem.contains('!'), "{problem}");
+}
+
+/// Nor is a token that no request could carry.
+#[tokio::test]
+async fn what_would_fail_at_the_start_is_told_before() {
+    let caresoft = CareSoft::start(Options::default());
+    let source = "preset = \"meta-lead-ads\"\n\
+                  secrets = { app_secret = \"s\", page_token = \"in two\" }";
+    let config = parsed("url = \"sqlite:x.db\"\nspool = \"\"", &caresoft, source);
+    let faults = leadgate::app::App::preflight(&config);
+    let [(key, problem)] = &faults[..] else { panic!("{faults:?}") };
+    assert_eq!(key, "sources.website");
+    assert!(problem.contains("page_token") && !problem.contains("in two"), "{problem}");
 }
 
 /// A post of several events of which none can be used: each is kept, by itself.

@@ -65,7 +65,9 @@ impl Bed {
     }
 
     fn meta(tokens: &str) -> Self {
-        Self::new(&format!("preset = \"meta-lead-ads\"\nsecrets = {{ page_token = {tokens} }}"))
+        Self::new(&format!(
+            "preset = \"meta-lead-ads\"\nsecrets = {{ page_token = {tokens}, token = \"t\" }}"
+        ))
     }
 
     async fn fetch(&self, notice: &Value, attempts: u32) -> Fetched {
@@ -124,7 +126,8 @@ async fn a_lead_is_fetched_with_the_pages_token_and_read() {
 
 #[tokio::test]
 async fn a_form_is_asked_for_once_for_many_leads() {
-    let secrets = "preset = \"linkedin-lead-sync\"\nsecrets = { access_token = \"t\" }";
+    let secrets =
+        "preset = \"linkedin-lead-sync\"\nsecrets = { access_token = \"t\", token = \"t\" }";
     let bed = Bed::new(secrets);
     let answer = |name| Answer::json(200, &fixture(name));
     let response = answer("linkedin/leadFormResponse.response.json");
@@ -249,7 +252,7 @@ async fn a_platform_that_is_away_is_tried_again() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let base = format!("http://{}", nobody.local_addr().unwrap());
     drop(nobody);
-    let settings = "preset = \"meta-lead-ads\"\nsecrets = { page_token = \"t\" }";
+    let settings = "preset = \"meta-lead-ads\"\nsecrets = { page_token = \"t\", token = \"t\" }";
     let bed = Bed::at(Platform::start(), &base, settings);
     let Fetched::Again { why } = bed.fetch(&of_page(7), 0).await else { panic!() };
     assert_eq!(why, "lead: could not connect");
@@ -266,7 +269,8 @@ async fn the_simulator_answers_as_the_platforms_do() {
         ("meta-lead-ads", "page_token", of_page(7)),
         ("linkedin-lead-sync", "access_token", fixture("linkedin/lead_created.json")),
     ] {
-        let settings = format!("preset = \"{preset}\"\nsecrets = {{ {secret} = \"t\" }}");
+        let settings =
+            format!("preset = \"{preset}\"\nsecrets = {{ {secret} = \"t\", token = \"t\" }}");
         let bed = Bed::at(Platform::start(), &base, &settings);
         let Content::Lead { lead, .. } = whole(bed.fetch(&notice, 0).await).content else {
             panic!()
