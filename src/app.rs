@@ -18,8 +18,8 @@ use crate::console::Console;
 use crate::delivery::enrich::{EnrichError, Enricher, Runner};
 use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
-use crate::intake::challenge::ChallengeError;
-use crate::lead::{Clock, DestinationId};
+use crate::intake::challenge::{Challenge, ChallengeError};
+use crate::lead::{Clock, DestinationId, SourceId};
 use crate::notify::{self, Notifier, Signals};
 use crate::preset::Preset;
 use crate::source::{Source, SourceError, Sources};
@@ -183,8 +183,9 @@ impl App {
     pub fn preflight(config: &Config) -> Vec<(String, String)> {
         let mut problems = Vec::new();
         for (id, source) in &config.sources {
-            if let Err(error) = Source::compile(id, source, config) {
-                problems.push((format!("sources.{id}"), error.to_string()));
+            match Source::compile(id, source, config) {
+                Ok(compiled) => problems.extend(unstartable(id, source, compiled)),
+                Err(error) => problems.push((format!("sources.{id}"), error.to_string())),
             }
         }
         for (id, destination) in &config.destinations {
@@ -357,6 +358,22 @@ impl Delivery<'_> {
         };
         Ok(self.config.destinations.iter().map(runner).collect())
     }
+}
+
+/// What a source that compiles would still fail at the start with: key and problem.
+fn unstartable(id: &SourceId, settings: &config::Source, source: Source) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    let alone = Sources::from([(id.clone(), Arc::new(source))]);
+    let watcher = Arc::new(Notifier::default());
+    if let Err(error) =
+        Enricher::new(&alone, &Arc::new(Metrics::default()), Clock::system(), watcher)
+    {
+        problems.push((format!("sources.{id}"), error.to_string()));
+    }
+    if let Some(Err(error)) = settings.challenge.as_ref().map(Challenge::new) {
+        problems.push((format!("sources.{id}.challenge"), error.to_string()));
+    }
+    problems
 }
 
 /// What one destination's lane sends with, or why it cannot.
