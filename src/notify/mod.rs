@@ -100,16 +100,23 @@ impl Notifier {
         }
     }
 
-    /// Nothing can be fetched for `source` until somebody has mended it; it is looked again at
+    /// Nothing can be fetched for `source`, or for `whose` of it (a Page by its id), until somebody has mended it; it is looked again at
     /// `until`. `reason` holds nobody's data.
-    pub fn source_stopped(&self, source: &SourceId, reason: &str, until: Timestamp, at: Timestamp) {
-        let notice = || Notice::source_stopped(source, reason, until, at);
+    pub fn source_stopped(
+        &self,
+        source: &SourceId,
+        whose: Option<&str>,
+        reason: &str,
+        until: Timestamp,
+        at: Timestamp,
+    ) {
+        let notice = || Notice::source_stopped(source, whose, reason, until, at);
         self.tell(NotifyEvent::SourceStopped, notice);
     }
 
-    /// It is fetched for `source` again.
-    pub fn source_resumed(&self, source: &SourceId, at: Timestamp) {
-        self.tell(NotifyEvent::SourceResumed, || Notice::source_resumed(source, at));
+    /// It is fetched for `source`, or for `whose` of it, again.
+    pub fn source_resumed(&self, source: &SourceId, whose: Option<&str>, at: Timestamp) {
+        self.tell(NotifyEvent::SourceResumed, || Notice::source_resumed(source, whose, at));
     }
 
     /// `source` has sent nothing since `last_received_at`.

@@ -74,18 +74,20 @@ impl Notice {
     /// `reason` holds words of ours and the platform's codes.
     pub(super) fn source_stopped(
         source: &SourceId,
+        whose: Option<&str>,
         reason: &str,
         until: Timestamp,
         at: Timestamp,
     ) -> Self {
-        let id = format!("source_stopped_{source}_{}", at.as_millis());
+        let id = fetching_id("stopped", source, whose, at);
+        let reason = whose.map_or_else(|| reason.to_owned(), |whose| format!("{whose}: {reason}"));
         let data = json!({ "source": source, "reason": reason, "until": until });
         Self::new(NotifyEvent::SourceStopped, id, at, &data)
     }
 
-    pub(super) fn source_resumed(source: &SourceId, at: Timestamp) -> Self {
-        let id = format!("source_resumed_{source}_{}", at.as_millis());
-        let data = json!({ "source": source, "reason": null, "until": null });
+    pub(super) fn source_resumed(source: &SourceId, whose: Option<&str>, at: Timestamp) -> Self {
+        let id = fetching_id("resumed", source, whose, at);
+        let data = json!({ "source": source, "reason": whose, "until": null });
         Self::new(NotifyEvent::SourceResumed, id, at, &data)
     }
 
@@ -93,6 +95,14 @@ impl Notice {
         let body = json!({ "type": event.as_str(), "timestamp": at, "data": data });
         Self { event, id, body: body.to_string().into() }
     }
+}
+
+/// What stops at the same moment for several of one source are several signals.
+fn fetching_id(word: &str, source: &SourceId, whose: Option<&str>, at: Timestamp) -> String {
+    let whose = whose.unwrap_or_default().chars().filter(char::is_ascii_alphanumeric);
+    let whose: String = whose.collect();
+    let apart = if whose.is_empty() { "" } else { "_" };
+    format!("source_{word}_{source}{apart}{whose}_{}", at.as_millis())
 }
 
 /// The submission that is being settled.

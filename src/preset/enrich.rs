@@ -266,6 +266,18 @@ impl Enrich {
         None
     }
 
+    /// Whose token is asked for, in words: `page_id 123`. An id that is none says nothing.
+    pub fn label(&self, whose: &str) -> Option<String> {
+        let name = self.select_by.as_ref()?.last_name()?;
+        let is_id = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'-');
+        let is_plain = whose.len() <= 64 && whose.bytes().all(is_id);
+        match (whose.is_empty(), is_plain) {
+            (true, _) => None,
+            (false, true) => Some(format!("{name} {whose}")),
+            (false, false) => Some(name.to_owned()),
+        }
+    }
+
     /// Whether what came with a 2xx is an error in a document's place.
     pub fn is_error(&self, body: &Value) -> bool {
         self.error.code.as_ref().is_some_and(|path| path.text(body).is_some())

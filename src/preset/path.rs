@@ -140,6 +140,14 @@ impl Path {
             _ => None,
         }
     }
+
+    /// The last name in it.
+    pub(super) fn last_name(&self) -> Option<&str> {
+        self.steps.iter().rev().find_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Each => None,
+        })
+    }
 }
 
 impl Step {

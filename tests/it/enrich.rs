@@ -22,6 +22,8 @@ over_every_store!(
     what_is_hidden_is_kept_and_fetched_again_on_replay,
     a_fetch_outlives_its_gateway,
     linkedins_leads_are_joined_and_erased,
+    what_is_always_refused_holds_up_no_others,
+    a_platform_that_is_silent_holds_up_no_other,
 );
 
 const SECRET: &str = "a secret of the test";
@@ -199,13 +201,17 @@ async fn an_expired_token_parks_and_alerts(store: Backing) {
     .await;
     let told = told.body;
     assert_eq!(told["data"]["source"], "website");
-    assert!(told["data"]["reason"].as_str().unwrap().contains("190"), "{told}");
+    assert!(
+        told["data"]["reason"].as_str().unwrap().contains("page_id 1: lead: 400, code 190"),
+        "{told}"
+    );
     // What comes meanwhile is kept, and not asked for.
     assert_eq!(meta(&gateway, notice(12)).await.status(), 200);
     let parked = eventually("both are put off", || async {
         let found = records(&gateway).await;
         let put_off = |record: &Value| {
-            record["history"].as_array().unwrap().iter().any(|e| e["outcome"] == "postponed")
+            let mut events = record["history"].as_array().unwrap().iter();
+            events.any(|e| e["outcome"] == "postponed" || e["outcome"] == "retry")
         };
         (found.len() == 2 && found.iter().all(put_off)).then_some(found)
     })
@@ -213,7 +219,15 @@ async fn an_expired_token_parks_and_alerts(store: Backing) {
     assert!(parked.iter().all(|record| record["state"] == "pending"), "{parked:#?}");
     assert_eq!(platform.asked().len(), 1);
 
-    hand.skip(Duration::from_secs(301));
+    // The one that was refused has spent an attempt, the other one has not.
+    let outcomes = parked.iter().map(|record| {
+        let events = record["history"].as_array().unwrap();
+        events.iter().filter_map(|e| e["outcome"].as_str()).collect::<Vec<_>>()
+    });
+    let outcomes: Vec<_> = outcomes.collect();
+    assert!(outcomes[0].contains(&"retry") && !outcomes[1].contains(&"retry"), "{outcomes:?}");
+
+    hand.skip(Duration::from_secs(361)); // five minutes, and a fifth of it
     all(&gateway, 2, "created").await;
     eventually("the operator is told", || async {
         receiver.posts_of("source.resumed").into_iter().next()
@@ -231,11 +245,28 @@ async fn what_is_hidden_is_kept_and_fetched_again_on_replay(store: Backing) {
     let hidden = Answer::text(400, fixture("meta/graph_error_100_33_not_found.response.json"));
     platform.answers("/v26.0/11", [hidden]);
     let config = fetching(&store, &folder, &caresoft, META, &platform.url());
-    let gateway = Gateway::run(&config, folder).await;
+    let (clock, hand) = Clock::with_hand();
+    let gateway = Gateway::run_by(clock, &config, folder).await;
     assert_eq!(meta(&gateway, notice(11)).await.status(), 200);
+    eventually("it is asked for", || async { platform.asked().first().cloned() }).await;
+    let again = eventually("it is asked for again", || async {
+        hand.skip(Duration::from_secs(10));
+        let asked = platform.asked().len();
+        (asked > 1).then_some(asked)
+    })
+    .await;
+    assert_eq!(again, 2, "a notice may precede its lead");
+    assert_eq!(records(&gateway).await[0]["state"], "pending");
+    hand.skip(Duration::from_secs(15 * 60));
     let kept = all(&gateway, 1, "quarantined").await.remove(0);
     assert!(kept["reason"].as_str().unwrap().contains("100/33"), "{kept:#}");
-    assert_eq!(platform.asked().len(), 5, "a notice may precede its lead");
+    // It is old: once more is enough.
+    let asked = platform.asked().len();
+    let replay = json!({"state": "quarantined"});
+    gateway.admin_post("/api/replay", replay).await;
+    eventually("it is asked for", || async { (platform.asked().len() > asked).then_some(()) })
+        .await;
+    all(&gateway, 1, "quarantined").await;
 
     let lead = lead_of(11, "meta/graph_lead_vi_full.response.json");
     platform.answers("/v26.0/11", [lead]);
@@ -297,6 +328,72 @@ async fn linkedins_leads_are_joined_and_erased(store: Backing) {
     }
     all(&gateway, 2, "erased").await;
     assert_eq!(platform.asked().len(), 2);
+    gateway.assert_ledger_sums().await;
+    gateway.stop().await;
+}
+
+/// The probe is not always the same one.
+async fn what_is_always_refused_holds_up_no_others(store: Backing) {
+    let caresoft = CareSoft::start(Options::default());
+    let (platform, folder) = (Platform::start(), TempDir::new().unwrap());
+    let refused = Answer::text(400, fixture("meta/graph_error_190_expired.response.json"));
+    platform.answers("/v26.0/11", [refused]);
+    platform.answers("/v26.0/12", [lead_of(12, "meta/graph_lead_doc.response.json")]);
+    let config = fetching(&store, &folder, &caresoft, META, &platform.url());
+    let (clock, hand) = Clock::with_hand();
+    let gateway = Gateway::run_by(clock, &config, folder).await;
+    for id in [11, 12] {
+        assert_eq!(meta(&gateway, notice(id)).await.status(), 200);
+        // The first one is refused before the other one comes.
+        eventually("it is put off", || async {
+            let found = records(&gateway).await;
+            found.iter().all(|r| r["history"].as_array().unwrap().len() > 1).then_some(())
+        })
+        .await;
+    }
+    eventually("the other one is fetched", || async {
+        hand.skip(Duration::from_secs(20));
+        let found = records(&gateway).await;
+        found.iter().any(|record| record["state"] == "created").then_some(())
+    })
+    .await;
+    assert!(platform.asked().iter().any(|asked| asked.path == "/v26.0/12"));
+    gateway.assert_ledger_sums().await;
+    gateway.stop().await;
+}
+
+/// Two sources of one destination, of which one's platform takes connections and says nothing.
+async fn a_platform_that_is_silent_holds_up_no_other(store: Backing) {
+    let caresoft = CareSoft::start(Options::default());
+    let (platform, folder) = (Platform::start(), TempDir::new().unwrap());
+    platform.answers("/v26.0/11", [lead_of(11, "meta/graph_lead_vi_full.response.json")]);
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base = format!("http://{}", silent.local_addr().unwrap());
+    let mut config = fetching(&store, &folder, &caresoft, META, &base);
+    let mut other = config.sources.values().next().unwrap().clone();
+    other.api_base = Some(platform.url().parse().unwrap());
+    config.sources.insert("other".parse().unwrap(), other);
+    let gateway = Gateway::run(&config, folder).await;
+    for id in 100..140 {
+        assert_eq!(meta(&gateway, notice(id)).await.status(), 200);
+    }
+    let body = notice(11);
+    let signature = format!("sha256={}", hmac(&[body.as_bytes()]));
+    let url = format!("http://{}/in/other", gateway.public);
+    let post = gateway.http.post(url).header("X-Hub-Signature-256", signature).body(body);
+    let post = post.header("Content-Type", "application/json");
+    assert_eq!(post.send().await.unwrap().status(), 200);
+    // Before anything of the silent one has timed out.
+    let found = eventually("the other's lead is created", || async {
+        let found = records(&gateway).await;
+        found.iter().any(|record| record["state"] == "created").then_some(found)
+    })
+    .await;
+    let no_answer = |record: &&Value| {
+        let mut events = record["history"].as_array().unwrap().iter();
+        events.any(|e| e["detail"].as_str().is_some_and(|why| why.contains("no answer")))
+    };
+    assert_eq!(found.iter().filter(no_answer).count(), 0);
     gateway.assert_ledger_sums().await;
     gateway.stop().await;
 }

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::Standing;
+use super::runner::SOURCE_MAX;
 use crate::lead::Timestamp;
 
 /// A stop is looked at so often.
@@ -27,6 +27,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// A place further ahead than this is not given: the pace is short of what comes.
 const AHEAD_MAX: Duration = Duration::from_secs(5);
+
+/// Nor is the next place ever further ahead, with one more for each that asks now: it is so far where the
+/// clock was put back, and the pace would be closed for as long.
+const PLACES_MAX: u32 = SOURCE_MAX as u32 + 1;
 
 /// Whose tokens are stopped, one by one; beyond this the whole source is.
 const STOPS_MAX: usize = 1000;
@@ -51,6 +55,8 @@ struct State {
 
 struct Closed {
     until: Timestamp,
+    /// Its end is never further away than this.
+    length: Duration,
     /// A person has to mend something.
     is_stop: bool,
     why: String,
@@ -76,6 +82,14 @@ pub(super) struct Shut {
     pub length: Duration,
     pub is_stop: bool,
     pub why: String,
+}
+
+/// That something has closed for a person to mend it, or is open again.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Whose token it is of; empty: the whole source.
+    pub whose: String,
+    pub is_stopped: bool,
 }
 
 /// What an answer says of the gate.
@@ -107,7 +121,10 @@ impl Gate {
     pub(super) fn enter(&self, whose: &str, now: Timestamp) -> Result<Entry, Shut> {
         let state = &mut *self.state();
         for key in [ALL, whose] {
-            let Some(closed) = state.closed.get(key) else { continue };
+            let Some(closed) = state.closed.get_mut(key) else { continue };
+            // Further away only where the clock was put back.
+            closed.until = closed.until.min(now.plus(closed.length));
+            closed.probed_until = closed.probed_until.map(|end| end.min(now.plus(PROBE_TERM)));
             let shut = |length| Shut { length, is_stop: closed.is_stop, why: closed.why.clone() };
             if closed.until > now {
                 return Err(shut(closed.until.since(now)));
@@ -116,6 +133,8 @@ impl Gate {
                 return Err(shut(LOOK_AGAIN));
             }
         }
+        let farthest = now.plus(AHEAD_MAX + self.apart * PLACES_MAX);
+        state.next = state.next.min(farthest);
         let place = state.next.max(now);
         if place.since(now) > AHEAD_MAX {
             let why = "the pace of its source is used up".to_owned();
@@ -138,8 +157,7 @@ impl Gate {
         Entry { place, ..entry }
     }
 
-    /// What an answer has come to: how long it is closed for, and how it stands where that has
-    /// changed.
+    /// What an answer has come to: how long it is closed for, and what has stopped or goes on.
     pub(super) fn settle(
         &self,
         whose: &str,
@@ -147,9 +165,10 @@ impl Gate {
         verdict: Verdict,
         why: &str,
         now: Timestamp,
-    ) -> (Duration, Option<Standing>) {
+    ) -> (Duration, Vec<Turn>) {
         let state = &mut *self.state();
-        let was_stopped = state.is_stopped();
+        let keys = if whose == ALL { vec![ALL] } else { vec![ALL, whose] };
+        let before: Vec<_> = keys.iter().map(|key| state.is_stopped(key)).collect();
         let length = match verdict {
             Verdict::Open => {
                 // What was asked before it closed says nothing.
@@ -173,20 +192,18 @@ impl Gate {
             Verdict::Wait(told) => state.close(ALL, told, false, why, now),
             Verdict::Stop => state.close(whose, Some(PROBE_EVERY), true, why, now),
         };
-        let standing = match (was_stopped, state.is_stopped()) {
-            (false, true) => {
-                Some(Standing::Stopped { why: why.to_owned(), until: now.plus(length) })
-            }
-            (true, false) => Some(Standing::Resumed),
-            _ => None,
-        };
-        (length, standing)
+        let turns = keys.into_iter().zip(before).filter_map(|(key, was_stopped)| {
+            let is_stopped = state.is_stopped(key);
+            let turn = || Turn { whose: key.to_owned(), is_stopped };
+            (is_stopped != was_stopped).then(turn)
+        });
+        (length, turns.collect())
     }
 }
 
 impl State {
-    fn is_stopped(&self) -> bool {
-        self.closed.values().any(|closed| closed.is_stop)
+    fn is_stopped(&self, key: &str) -> bool {
+        self.closed.get(key).is_some_and(|closed| closed.is_stop)
     }
 
     fn close(
@@ -212,6 +229,7 @@ impl State {
         self.generation += 1;
         let closed = Closed {
             until,
+            length: until.since(now),
             is_stop,
             why: why.to_owned(),
             times,
@@ -220,5 +238,46 @@ impl State {
         };
         self.closed.insert(key.to_owned(), closed);
         until.since(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_millis(1_795_000_000_000);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn gate() -> Gate {
+        Gate::new(const { NonZeroU32::new(5).unwrap() })
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_closes_nothing_for_long() {
+        let gate = gate();
+        let later = NOON.plus(HOUR);
+        let first = gate.enter("1", later).unwrap();
+        gate.settle("2", first, Verdict::Stop, "refused", later);
+        // An hour back.
+        assert!(gate.enter("1", NOON).is_err());
+        assert!(gate.enter("1", NOON.plus(Duration::from_secs(3))).is_ok());
+        let shut = gate.enter("2", NOON).unwrap_err();
+        assert!(shut.is_stop && shut.length <= PROBE_EVERY, "{shut:?}");
+        assert!(gate.enter("2", NOON.plus(PROBE_EVERY)).is_ok());
+    }
+
+    #[test]
+    fn what_stops_and_goes_on_is_told_by_whose_it_is() {
+        let gate = gate();
+        let entry = gate.enter("1", NOON).unwrap();
+        let turn = |whose: &str, is_stopped| vec![Turn { whose: whose.to_owned(), is_stopped }];
+        let settle = |whose, verdict, now| gate.settle(whose, entry, verdict, "refused", now).1;
+        assert_eq!(settle("1", Verdict::Stop, NOON), turn("1", true));
+        assert_eq!(settle("2", Verdict::Stop, NOON), turn("2", true));
+        assert_eq!(settle("2", Verdict::Stop, NOON), []);
+        assert_eq!(settle("3", Verdict::Open, NOON), []);
+        let probe = gate.enter("1", NOON.plus(PROBE_EVERY)).unwrap();
+        let (_, turns) = gate.settle("1", probe, Verdict::Open, "", NOON.plus(PROBE_EVERY));
+        assert_eq!(turns, turn("1", false), "the other is stopped still");
     }
 }

@@ -4,6 +4,7 @@
 mod call;
 mod gate;
 mod lookups;
+mod refusals;
 mod runner;
 #[cfg(test)]
 mod tests;
@@ -18,16 +19,23 @@ use serde_json::Value;
 use self::call::{Called, Caller};
 use self::gate::{Entry, Gate, Verdict};
 use self::lookups::Lookups;
+use self::refusals::Refusals;
 pub use self::runner::Runner;
 use self::tokens::Tokens;
-use crate::lead::{Clock, RawBody, SourceId, Timestamp};
+use crate::lead::{Clock, SourceId, Timestamp};
 use crate::notify::Notifier;
 use crate::preset::{Enrich, Fetch, Remedy};
 use crate::source::{Kept, Source, Sources, element_of};
+use crate::store::Notice;
 use crate::telemetry::Metrics;
 
-/// How often what may be there a little later, or never, is asked for.
-const FEW: u32 = 5;
+/// What may be there a little later, or never, is asked for until its notice is as old as this.
+const THERE_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// It is asked for again after as long as the notice is old: so the wait doubles, from the one to the
+/// other.
+const NOT_YET: Duration = Duration::from_secs(30);
+const NOT_YET_MAX: Duration = Duration::from_secs(300);
 
 /// A source that is not configured any more may be again.
 const UNKNOWN_SOURCE: Duration = Duration::from_secs(600);
@@ -41,6 +49,8 @@ pub enum Fetched {
     Again {
         /// Why, in words.
         why: String,
+        /// When; else by the destination's policy.
+        after: Option<Duration>,
     },
     /// Not now, and not the notice's fault: the platform has asked for silence. Spends no attempt.
     Wait {
@@ -49,8 +59,10 @@ pub enum Fetched {
         /// Why, in words.
         why: String,
     },
-    /// Not until a person has mended something, a token or a permission. Spends no attempt.
+    /// Not until a person has mended something, a token or a permission.
     Stopped {
+        /// Its own request was refused, which spends an attempt; else it has asked nothing.
+        is_own: bool,
         /// When it is worth asking again.
         length: Duration,
         /// Why, in words.
@@ -63,18 +75,23 @@ pub enum Fetched {
     },
 }
 
-/// How fetching stands for a source.
+/// How fetching stands for a source, or for one of those whose tokens it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     /// Nothing can be fetched until a person has mended something.
     Stopped {
+        /// For whom, where several have tokens of their own: `page_id 123`.
+        whose: Option<String>,
         /// Why, in words.
         why: String,
         /// When it is looked whether it works again.
         until: Timestamp,
     },
     /// It works again.
-    Resumed,
+    Resumed {
+        /// For whom, where several have tokens of their own.
+        whose: Option<String>,
+    },
 }
 
 /// Who is told when fetching stops and when it goes on. Called at once, so it must not wait.
@@ -86,13 +103,15 @@ pub trait Watcher: Send + Sync {
 impl Watcher for Notifier {
     fn changed(&self, source: &SourceId, standing: &Standing, at: Timestamp) {
         match standing {
-            Standing::Stopped { why, until } => {
-                tracing::error!(%source, why, "leads cannot be fetched until somebody mends it");
-                self.source_stopped(source, why, *until, at);
+            Standing::Stopped { whose, why, until } => {
+                let whose = whose.as_deref();
+                tracing::error!(%source, whose, why, "leads cannot be fetched until somebody mends it");
+                self.source_stopped(source, whose, why, *until, at);
             }
-            Standing::Resumed => {
-                tracing::info!(%source, "leads are fetched again");
-                self.source_resumed(source, at);
+            Standing::Resumed { whose } => {
+                let whose = whose.as_deref();
+                tracing::info!(%source, whose, "leads are fetched again");
+                self.source_resumed(source, whose, at);
             }
         }
     }
@@ -128,6 +147,7 @@ struct Desk {
     gate: Gate,
     tokens: Tokens,
     lookups: Lookups,
+    refusals: Refusals,
 }
 
 impl Enricher {
@@ -151,6 +171,7 @@ impl Enricher {
                 gate: Gate::new(enrich.per_second),
                 tokens: Tokens::new(id, &enrich.secret, &source.secrets)?,
                 lookups: Lookups::default(),
+                refusals: Refusals::default(),
             };
             desks.insert(id.clone(), desk);
         }
@@ -162,21 +183,24 @@ impl Enricher {
         self.desks.is_empty()
     }
 
-    /// Fetches what `notice` speaks of, an element as [`crate::source::element_body`] makes it, after
-    /// `attempts` that were spent on it. Asks nothing while the source's gate is closed. Takes as
-    /// long as its requests do: at most the preset's timeout for each, and a few seconds of pace.
-    pub async fn fetch(&self, source: &SourceId, notice: &RawBody, attempts: u32) -> Fetched {
-        let Some(desk) = self.desks.get(source) else {
+    /// Fetches what `notice` speaks of; its body is an element as [`crate::source::element_body`] makes
+    /// it. Asks nothing while the source's gate is closed. Takes as long as its requests do: at most
+    /// the preset's timeout for each, and a few seconds of pace.
+    pub async fn fetch(&self, notice: &Notice) -> Fetched {
+        let Some(desk) = self.desks.get(&notice.source) else {
             let why = "its source is not configured, or fetches nothing any more".to_owned();
             return Fetched::Wait { length: UNKNOWN_SOURCE, why };
         };
         let Some(enrich) = &desk.source.preset.enrich else {
             return hidden("its preset fetches nothing");
         };
-        let Some(element) = element_of(notice) else {
+        let Some(element) = element_of(&notice.body) else {
             return hidden("the notice cannot be read");
         };
-        let errand = Errand { desk, enrich, clock: &self.clock, watcher: &*self.watcher, attempts };
+        let whose = enrich.select_by.as_ref().and_then(|path| path.text(&element));
+        let whose = whose.map(|text| text.into_owned()).unwrap_or_default();
+        let (clock, watcher) = (&self.clock, &*self.watcher);
+        let errand = Errand { desk, enrich, clock, watcher, notice, whose: &whose };
         match errand.run(element).await {
             Ok(whole) => Fetched::Whole(Box::new(desk.source.read_itself(whole))),
             Err(end) => end,
@@ -209,33 +233,29 @@ struct Errand<'a> {
     enrich: &'a Enrich,
     clock: &'a Clock,
     watcher: &'a dyn Watcher,
-    attempts: u32,
+    notice: &'a Notice,
+    /// Whose token it is to be fetched with; empty where nobody says.
+    whose: &'a str,
 }
 
 impl Errand<'_> {
     /// The element with everything beside it that was missing.
     async fn run(&self, mut element: Value) -> Result<Value, Fetched> {
-        let whose = self.enrich.select_by.as_ref().and_then(|path| path.text(&element));
-        let whose = whose.map(|text| text.into_owned()).unwrap_or_default();
         for fetch in &self.enrich.fetch {
             if element.get(&fetch.name).is_some_and(Value::is_object) {
                 continue;
             }
-            let document = self.document(fetch, &element, &whose).await?;
+            let document = self.document(fetch, &element).await?;
             match &mut element {
                 Value::Object(map) => map.insert(fetch.name.clone(), document),
                 _ => return Err(hidden("the notice is no object")),
             };
         }
+        self.desk.refusals.works(self.whose, self.notice.lease.id, self.clock.now());
         Ok(element)
     }
 
-    async fn document(
-        &self,
-        fetch: &Fetch,
-        element: &Value,
-        whose: &str,
-    ) -> Result<Value, Fetched> {
+    async fn document(&self, fetch: &Fetch, element: &Value) -> Result<Value, Fetched> {
         let Some(address) = fetch.address(element, self.desk.source.api_base.as_ref()) else {
             return Err(hidden(&format!("{}: nothing says where it is", fetch.name)));
         };
@@ -244,56 +264,60 @@ impl Errand<'_> {
         {
             return Ok(known);
         }
+        let tokens = &self.desk.tokens;
         let mut errand: Option<(Entry, Setback)> = None;
-        for token in self.desk.tokens.for_whom(whose) {
+        for token in tokens.for_whom(self.whose) {
             let entry = match &errand {
-                None => self.enter(whose).await?,
+                None => self.enter().await?,
                 Some((entry, _)) => self.enter_again(*entry).await,
             };
-            let header = self.desk.tokens.header(token);
-            let setback = match self.desk.caller.call(&address, header, self.enrich).await {
-                Called::Document(document) => {
-                    self.settle(whose, entry, Verdict::Open, &fetch.name);
-                    self.desk.tokens.works(whose, token);
+            let called = self.desk.caller.call(&address, tokens.header(token), self.enrich).await;
+            let setback = match setback(called, &fetch.name) {
+                Ok(document) => {
+                    self.settle(entry, Verdict::Open, &fetch.name);
+                    tokens.works(self.whose, token);
                     if let Some(length) = fetch.cache() {
                         let until = self.clock.now().plus(length);
                         self.desk.lookups.put(address.into(), &document, until);
                     }
                     return Ok(document);
                 }
-                Called::Refused { refused, wait } => {
-                    let why = format!("{}: {}", fetch.name, refused.told);
-                    Setback { remedy: refused.remedy, why, wait }
-                }
-                Called::NoAnswer(why) => {
-                    let why = format!("{}: {why}", fetch.name);
-                    Setback { remedy: Remedy::Retry, why, wait: None }
-                }
+                Err(setback) => setback,
             };
-            let is_about_token = setback.is_about_token();
+            // Another Page's token is told that there is no such lead, or that it may not see it; and
+            // one that does not work any more may have been replaced by another of the list.
+            let goes_on = match setback.remedy {
+                Remedy::Alert => !tokens.is_only(),
+                Remedy::FewThenPark => !tokens.is_only() && !tokens.is_known(self.whose, token),
+                Remedy::Retry | Remedy::Backoff | Remedy::Park => false,
+            };
+            if setback.remedy == Remedy::Alert {
+                tokens.fails(self.whose, token);
+            }
             // A person is told of a token that does not work, whatever the others say.
             let worst = match errand {
-                Some((_, before)) if is_about_token && before.remedy == Remedy::Alert => before,
+                Some((_, before)) if setback.is_about_token() && before.remedy == Remedy::Alert => {
+                    before
+                }
                 _ => setback,
             };
             errand = Some((entry, worst));
-            // Another Page's token is told that there is no such lead, or that it may not see it.
-            if !is_about_token || self.desk.tokens.is_known(whose, token) {
+            if !goes_on {
                 break;
             }
         }
         Err(match errand {
-            Some((entry, setback)) => self.end(whose, entry, setback),
+            Some((entry, setback)) => self.end(entry, setback),
             None => hidden("there is no token to fetch it with"),
         })
     }
 
     /// Waits for the next place in the source's pace, if its gate is open.
-    async fn enter(&self, whose: &str) -> Result<Entry, Fetched> {
-        let entry = self.desk.gate.enter(whose, self.clock.now()).map_err(|shut| {
+    async fn enter(&self) -> Result<Entry, Fetched> {
+        let entry = self.desk.gate.enter(self.whose, self.clock.now()).map_err(|shut| {
             let (length, why) = (shut.length, shut.why);
             if shut.is_stop {
-                Fetched::Stopped { length, why }
+                Fetched::Stopped { is_own: false, length, why }
             } else {
                 Fetched::Wait { length, why }
             }
@@ -310,31 +334,72 @@ impl Errand<'_> {
     }
 
     /// What becomes of the notice, and of the gate.
-    fn end(&self, whose: &str, entry: Entry, setback: Setback) -> Fetched {
+    fn end(&self, entry: Entry, setback: Setback) -> Fetched {
         let Setback { remedy, why, wait } = setback;
-        let verdict = match remedy {
-            Remedy::Retry => Verdict::Unsure,
-            Remedy::Backoff => Verdict::Wait(wait),
-            Remedy::Alert => Verdict::Stop,
-            Remedy::FewThenPark | Remedy::Park => Verdict::Open,
-        };
-        let length = self.settle(whose, entry, verdict, &why);
+        let now = self.clock.now();
         match remedy {
-            Remedy::Retry => Fetched::Again { why },
-            Remedy::FewThenPark if self.attempts + 1 < FEW => Fetched::Again { why },
-            Remedy::Backoff => Fetched::Wait { length, why },
-            Remedy::Alert => Fetched::Stopped { length, why },
-            Remedy::FewThenPark | Remedy::Park => Fetched::Hidden { why },
+            Remedy::Retry => {
+                self.settle(entry, Verdict::Unsure, &why);
+                Fetched::Again { why, after: None }
+            }
+            Remedy::Backoff => {
+                let length = self.settle(entry, Verdict::Wait(wait), &why);
+                Fetched::Wait { length, why }
+            }
+            Remedy::Alert
+                if self.desk.refusals.is_its_own(self.whose, self.notice.lease.id, now) =>
+            {
+                self.settle(entry, Verdict::Open, &why);
+                Fetched::Hidden { why }
+            }
+            Remedy::Alert => {
+                let length = self.settle(entry, Verdict::Stop, &why);
+                Fetched::Stopped { is_own: true, length, why }
+            }
+            Remedy::FewThenPark | Remedy::Park => {
+                self.settle(entry, Verdict::Open, &why);
+                match not_yet(self.notice.received_at, now) {
+                    Some(after) if remedy == Remedy::FewThenPark => {
+                        Fetched::Again { why, after: Some(after) }
+                    }
+                    _ => Fetched::Hidden { why },
+                }
+            }
         }
     }
 
     /// Moves the gate and tells who watches; for how long it is closed.
-    fn settle(&self, whose: &str, entry: Entry, verdict: Verdict, why: &str) -> Duration {
+    fn settle(&self, entry: Entry, verdict: Verdict, why: &str) -> Duration {
         let now = self.clock.now();
-        let (length, standing) = self.desk.gate.settle(whose, entry, verdict, why, now);
-        if let Some(standing) = standing {
+        let (length, turns) = self.desk.gate.settle(self.whose, entry, verdict, why, now);
+        for turn in turns {
+            let whose = self.enrich.label(&turn.whose);
+            let standing = match turn.is_stopped {
+                true => Standing::Stopped { whose, why: why.to_owned(), until: now.plus(length) },
+                false => Standing::Resumed { whose },
+            };
             self.watcher.changed(&self.desk.source.id, &standing, now);
         }
         length
     }
+}
+
+/// The document, or why there is none.
+fn setback(called: Called, name: &str) -> Result<Value, Setback> {
+    match called {
+        Called::Document(document) => Ok(document),
+        Called::Refused { refused, wait } => {
+            Err(Setback { remedy: refused.remedy, why: format!("{name}: {}", refused.told), wait })
+        }
+        Called::NoAnswer(why) => {
+            Err(Setback { remedy: Remedy::Retry, why: format!("{name}: {why}"), wait: None })
+        }
+    }
+}
+
+/// How long to wait for what may come; `None` when the notice is too old for that.
+fn not_yet(received_at: Timestamp, now: Timestamp) -> Option<Duration> {
+    let age = now.since(received_at);
+    let left = THERE_WITHIN.checked_sub(age).filter(|left| !left.is_zero())?;
+    Some(age.clamp(NOT_YET, NOT_YET_MAX).min(left))
 }

@@ -1,10 +1,12 @@
 //! What fetches the leads of notices, beside the lane that makes leads and never in its way: lease →
 //! fetch → fill.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::future::join_all;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -13,14 +15,21 @@ use crate::config::Retry;
 use crate::delivery::retry;
 use crate::delivery::verdict::is_too_old;
 use crate::fail_point::{self, FailPoint};
-use crate::lead::{Clock, DestinationId, Event, Timestamp};
+use crate::lead::{Clock, DestinationId, Event, SourceId, Timestamp};
 use crate::notify::{Notifier, Settling};
 use crate::source::Kept;
 use crate::store::{Content, Notice, Outcome, Settled, Store, StoreError};
 use crate::telemetry::Metrics;
 
-/// Notices that one destination's runner works on at once. More would only wait for the pace.
-const AT_ONCE: usize = 8;
+/// Fetches of one source that are under way at once. More would only wait for the pace, and a platform
+/// that does not answer must leave room for another one's.
+pub(super) const SOURCE_MAX: usize = 8;
+
+/// Of all sources of a destination.
+const AT_ONCE: usize = 32;
+
+/// What is leased beyond what its source may have comes again after this.
+const SURPLUS_WAIT: Duration = Duration::from_secs(1);
 
 /// A fetch that takes longer is tried again: a few documents, with each of several tokens.
 const FETCH_MAX: Duration = Duration::from_secs(120);
@@ -33,7 +42,7 @@ const LEASE_MARGIN: Duration = Duration::from_secs(10);
 const IDLE_POLL: Duration = Duration::from_secs(1);
 const IDLE_POLL_WITHOUT: Duration = Duration::from_secs(60);
 
-/// Every submission wakes it: it does not look for notices more often than this.
+/// Every submission wakes it: where there was nothing to begin with, it does not look more often.
 const LOOK_GAP: Duration = Duration::from_millis(50);
 
 /// What fetches for the sources of one destination.
@@ -45,6 +54,8 @@ pub struct Runner {
     metrics: Arc<Metrics>,
     notifier: Notifier,
     clock: Clock,
+    /// What each source may have under way.
+    rooms: Mutex<HashMap<SourceId, Arc<Semaphore>>>,
 }
 
 impl Runner {
@@ -59,7 +70,8 @@ impl Runner {
         notifier: Notifier,
         clock: Clock,
     ) -> Self {
-        Self { lane, store, enricher, retry, metrics, notifier, clock }
+        let rooms = Mutex::default();
+        Self { lane, store, enricher, retry, metrics, notifier, clock, rooms }
     }
 
     /// Fetches until `stop` turns true; what is under way then goes back as it was.
@@ -68,75 +80,122 @@ impl Runner {
         let mut fetching = JoinSet::new();
         let mut in_trouble = false;
         while !*stop.borrow() {
+            while fetching.try_join_next().is_some() {}
             arrivals.mark_unchanged(); // before the lease looks: nothing arrives unnoticed
             let free = AT_ONCE - fetching.len();
             let (term, now) = (FETCH_MAX + LEASE_MARGIN, self.clock.now());
-            let next_due = match self.store.lease_notices(&self.lane, free, term, now).await {
+            let looked = match self.store.lease_notices(&self.lane, free, term, now).await {
                 Ok(leased) => {
                     in_trouble = false;
+                    let is_all = leased.notices.len() < free;
                     if !leased.notices.is_empty() {
                         fail_point::pass(FailPoint::NoticeLeased);
                     }
-                    for notice in leased.notices {
-                        fetching.spawn(Arc::clone(&self).work(notice, stop.clone()));
-                    }
-                    leased.next_due
+                    let begun = self.begin(leased.notices, &mut fetching, &stop).await;
+                    Looked { begun, is_all, next_due: leased.next_due }
                 }
                 Err(error) => {
                     self.trouble(&error, &mut in_trouble);
-                    None
+                    Looked { begun: 0, is_all: true, next_due: None }
                 }
             };
-            self.idle(next_due, &mut fetching, &mut arrivals, &mut stop).await;
+            self.idle(looked, &mut fetching, &mut arrivals, &mut stop).await;
         }
         while fetching.join_next().await.is_some() {}
+    }
+
+    /// Begins to fetch what was leased, where its source has room; the rest goes back for a while.
+    /// How many were begun.
+    async fn begin(
+        self: &Arc<Self>,
+        notices: Vec<Notice>,
+        fetching: &mut JoinSet<()>,
+        stop: &watch::Receiver<bool>,
+    ) -> usize {
+        let (mut begun, mut surplus) = (0, Vec::new());
+        for notice in notices {
+            match self.room(&notice.source) {
+                Some(room) => {
+                    begun += 1;
+                    let work = Arc::clone(self).work(notice, stop.clone());
+                    fetching.spawn(async move {
+                        work.await;
+                        drop(room);
+                    });
+                }
+                None => surplus.push(notice),
+            }
+        }
+        let now = self.clock.now();
+        let put_off = surplus.iter().map(|notice| {
+            let why = "others of its source are fetched first".to_owned();
+            let end = self.end(notice, Fetched::Wait { length: SURPLUS_WAIT, why }, now);
+            self.write(notice, end, now, None)
+        });
+        join_all(put_off).await;
+        begun
+    }
+
+    /// The right to fetch one more for a source, if it has not as many under way as it may.
+    fn room(&self, source: &SourceId) -> Option<OwnedSemaphorePermit> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if !rooms.contains_key(source) {
+            rooms.insert(source.clone(), Arc::new(Semaphore::new(SOURCE_MAX)));
+        }
+        Arc::clone(rooms.get(source)?).try_acquire_owned().ok()
     }
 
     /// Waits until there may be something to fetch, and room for it.
     async fn idle(
         &self,
-        next_due: Option<Timestamp>,
+        Looked { begun, is_all, next_due }: Looked,
         fetching: &mut JoinSet<()>,
         arrivals: &mut watch::Receiver<u64>,
         stop: &mut watch::Receiver<bool>,
     ) {
-        while fetching.len() == AT_ONCE {
+        if fetching.len() >= AT_ONCE {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => {}
+                _ = fetching.join_next() => {}
+            }
+            return;
+        }
+        if is_all {
+            let due = async {
+                match next_due {
+                    Some(due) => self.clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let is_idle = self.enricher.is_idle();
+            let poll = if is_idle { IDLE_POLL_WITHOUT } else { IDLE_POLL };
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
-                _ = fetching.join_next() => {}
+                _ = arrivals.changed(), if !is_idle => {}
+                Some(_) = fetching.join_next() => {}
+                () = due => {}
+                () = sleep(poll) => {}
             }
         }
-        let due = async {
-            match next_due {
-                Some(due) => self.clock.sleep_until(due).await,
-                None => std::future::pending().await,
+        if begun == 0 {
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => {}
+                () = sleep(LOOK_GAP) => {}
             }
-        };
-        let is_idle = self.enricher.is_idle();
-        let poll = if is_idle { IDLE_POLL_WITHOUT } else { IDLE_POLL };
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => return,
-            _ = arrivals.changed(), if !is_idle => {}
-            Some(_) = fetching.join_next() => {}
-            () = due => {}
-            () = sleep(poll) => {}
-        }
-        tokio::select! {
-            biased;
-            _ = stop.wait_for(|stop| *stop) => {}
-            () = sleep(LOOK_GAP) => {}
         }
     }
 
     async fn work(self: Arc<Self>, notice: Notice, mut stop: watch::Receiver<bool>) {
         let begun = self.clock.now();
-        let fetch = self.enricher.fetch(&notice.source, &notice.body, notice.attempts);
+        let fetch = self.enricher.fetch(&notice);
         let fetched = tokio::select! {
             biased;
             fetched = timeout(FETCH_MAX, fetch) => fetched.unwrap_or_else(|_| Fetched::Again {
                 why: "it took too long".to_owned(),
+                after: None,
             }),
             _ = stop.wait_for(|stop| *stop) => {
                 Fetched::Wait { length: Duration::ZERO, why: "the gateway stopped".to_owned() }
@@ -146,6 +205,12 @@ impl Runner {
         let now = self.clock.now();
         let ms = u64::try_from(now.since(begun).as_millis()).ok();
         let end = self.end(&notice, fetched, now);
+        self.write(&notice, end, now, ms).await;
+        fail_point::pass(FailPoint::Filled);
+    }
+
+    /// Writes down how work on a notice ended, which took so long.
+    async fn write(&self, notice: &Notice, end: End, now: Timestamp, ms: Option<u64>) {
         let event = Event {
             outcome: Some(end.word.to_owned()),
             ms,
@@ -158,14 +223,13 @@ impl Runner {
             Next::Ends(outcome) => {
                 let settled = self.store.settle(lease, now, outcome.clone(), event).await;
                 if let Ok(Settled::Done) = settled {
-                    let Notice { lease, source, received_at, .. } = &notice;
+                    let Notice { lease, source, received_at, .. } = notice;
                     let lead = Settling { lease, source, received_at: *received_at };
                     self.notifier.settled(lead, &outcome, now);
                 }
                 settled
             }
         };
-        fail_point::pass(FailPoint::Filled);
         match written {
             Ok(Settled::Done) => {}
             Ok(Settled::Stale) => tracing::debug!(lead_id = %lease.id, "a fetch came too late"),
@@ -181,17 +245,22 @@ impl Runner {
     fn end(&self, notice: &Notice, fetched: Fetched, now: Timestamp) -> End {
         match fetched {
             Fetched::Whole(kept) => read(*kept),
-            Fetched::Again { why } => {
+            Fetched::Again { why, after } => {
                 let (received_at, attempts) = (notice.received_at, notice.attempts);
                 let is_over = is_too_old(received_at, attempts, &self.retry, now);
-                let due = now.plus(retry::delay(&self.retry, notice.attempts + 1));
+                let wait = after.unwrap_or_else(|| retry::delay(&self.retry, attempts + 1));
                 match is_over {
                     true => End::ends("dead", Outcome::Dead { reason: why.clone() }, why),
-                    false => End::ends("retry", Outcome::Retry { due }, why),
+                    false => End::ends("retry", Outcome::Retry { due: now.plus(wait) }, why),
                 }
             }
-            Fetched::Wait { length, why } | Fetched::Stopped { length, why } => {
-                End::ends("postponed", Outcome::Postponed { due: now.plus(length) }, why)
+            // Behind others that wait: not always the same one is the probe.
+            Fetched::Stopped { is_own: true, length, why } => {
+                End::ends("retry", Outcome::Retry { due: now.plus(spread(length)) }, why)
+            }
+            Fetched::Wait { length, why } | Fetched::Stopped { is_own: false, length, why } => {
+                let due = now.plus(spread(length));
+                End::ends("postponed", Outcome::Postponed { due }, why)
             }
             Fetched::Hidden { why } => {
                 let raw = notice.body.clone();
@@ -209,6 +278,21 @@ impl Runner {
             tracing::error!(lane = %self.lane, %error, "no notices could be leased");
         }
     }
+}
+
+/// `length`, and up to a fifth of it more, by chance.
+fn spread(length: Duration) -> Duration {
+    length + retry::jitter(length / 5)
+}
+
+/// What a look for notices has found.
+struct Looked {
+    /// How many are fetched now.
+    begun: usize,
+    /// There were no more than were leased.
+    is_all: bool,
+    /// When the next one is due, where there were no more.
+    next_due: Option<Timestamp>,
 }
 
 /// How work on a notice ended.

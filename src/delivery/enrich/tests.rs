@@ -12,10 +12,10 @@ use serde_json::json;
 use self::platform::{Answer, Platform};
 use super::*;
 use crate::config::{self, MapEnvironment};
-use crate::lead::Hand;
+use crate::lead::{Hand, RawBody, SubmissionId};
 use crate::preset::built_in_names;
 use crate::source::element_body;
-use crate::store::Content;
+use crate::store::{Content, Lease};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const LEAD: &str = "/v26.0/900000000000011";
@@ -70,9 +70,21 @@ impl Bed {
         ))
     }
 
-    async fn fetch(&self, notice: &Value, attempts: u32) -> Fetched {
-        let id = "ads".parse().unwrap();
-        self.enricher.fetch(&id, &element_body(&json!({ "notice": notice })), attempts).await
+    /// As a notice that has just come.
+    async fn fetch(&self, notice: &Value) -> Fetched {
+        self.enricher.fetch(&self.notice(notice)).await
+    }
+
+    fn notice(&self, notice: &Value) -> Notice {
+        let now = self.enricher.clock.now();
+        let (lane, id) = ("main".parse().unwrap(), SubmissionId::generate());
+        Notice {
+            lease: Lease { lane, id, fence: 1, deadline: now.plus(MINUTE) },
+            source: "ads".parse().unwrap(),
+            received_at: now,
+            attempts: 0,
+            body: element_body(&json!({ "notice": notice })),
+        }
     }
 
     fn heard(&self) -> Vec<Standing> {
@@ -114,7 +126,7 @@ fn whole(fetched: Fetched) -> Kept {
 async fn a_lead_is_fetched_with_the_pages_token_and_read() {
     let bed = Bed::meta("\"page-token\"");
     bed.platform.answers(LEAD, [lead()]);
-    let kept = whole(bed.fetch(&of_page(7), 0).await);
+    let kept = whole(bed.fetch(&of_page(7)).await);
     assert_eq!(kept.external_id.as_deref(), Some("900000000000011"));
     let Content::Lead { lead, .. } = kept.content else { panic!("{kept:?}") };
     assert_eq!(lead.name.as_deref(), Some("Nguyễn Thị Thử Nghiệm"));
@@ -135,7 +147,7 @@ async fn a_form_is_asked_for_once_for_many_leads() {
     bed.platform.answers("/rest/leadForms/1", [answer("linkedin/leadForm.response.json")]);
     let notice = fixture("linkedin/lead_created.json");
     for _ in 0..2 {
-        let kept = whole(bed.fetch(&notice, 0).await);
+        let kept = whole(bed.fetch(&notice).await);
         assert!(matches!(kept.content, Content::Lead { .. }), "{kept:?}");
     }
     let asked = bed.platform.asked();
@@ -143,7 +155,7 @@ async fn a_form_is_asked_for_once_for_many_leads() {
     assert_eq!((asked.len(), asked.iter().filter(of_form).count()), (3, 1));
     assert!(asked.iter().all(|asked| asked.version == "202605"), "{asked:?}");
     bed.hand.skip(61 * MINUTE);
-    whole(bed.fetch(&notice, 0).await);
+    whole(bed.fetch(&notice).await);
     assert_eq!(bed.platform.asked().iter().filter(of_form).count(), 2, "an hour is over");
 }
 
@@ -154,19 +166,19 @@ async fn a_limit_is_silence_for_as_long_as_it_is_told() {
         let usage = r#"{"1":[{"type":"leadgen","estimated_time_to_regain_access":12}]}"#;
         let limited = error(name).with("X-Business-Use-Case-Usage", usage);
         bed.platform.answers(LEAD, [limited, lead()]);
-        let Fetched::Wait { length, why } = bed.fetch(&of_page(7), 0).await else { panic!() };
+        let Fetched::Wait { length, why } = bed.fetch(&of_page(7)).await else { panic!() };
         assert_eq!(length, 12 * MINUTE);
         assert!(why.starts_with("lead: 400, code "), "{why}");
-        let other = bed.fetch(&of_page(8), 0).await;
+        let other = bed.fetch(&of_page(8)).await;
         assert!(matches!(other, Fetched::Wait { .. }), "{other:?}");
         assert_eq!(bed.platform.asked().len(), 1, "the whole source is silent");
         bed.hand.skip(12 * MINUTE);
-        whole(bed.fetch(&of_page(8), 0).await);
+        whole(bed.fetch(&of_page(8)).await);
         assert!(bed.heard().is_empty(), "nothing for a person to do");
     }
     let bed = Bed::meta("\"t\"");
     bed.platform.answers(LEAD, [Answer::text(429, "slow down").with("Retry-After", "30")]);
-    let Fetched::Wait { length, .. } = bed.fetch(&of_page(7), 0).await else { panic!() };
+    let Fetched::Wait { length, .. } = bed.fetch(&of_page(7)).await else { panic!() };
     assert_eq!(length, Duration::from_secs(30));
 }
 
@@ -175,17 +187,18 @@ async fn a_dead_token_stops_its_page_until_it_is_mended() {
     let bed = Bed::meta("\"t\"");
     let expired = error("190_expired");
     bed.platform.answers(LEAD, [expired.clone(), expired, lead()]);
-    let Fetched::Stopped { length, why } = bed.fetch(&of_page(7), 0).await else { panic!() };
+    let Fetched::Stopped { length, why, .. } = bed.fetch(&of_page(7)).await else { panic!() };
     assert_eq!((length, why.as_str()), (5 * MINUTE, "lead: 400, code 190/463"));
     assert!(matches!(bed.heard().as_slice(), [Standing::Stopped { .. }]));
-    assert!(matches!(bed.fetch(&of_page(7), 0).await, Fetched::Stopped { .. }));
+    assert!(matches!(bed.fetch(&of_page(7)).await, Fetched::Stopped { .. }));
     assert_eq!(bed.platform.asked().len(), 1, "nothing is asked meanwhile");
     bed.hand.skip(5 * MINUTE);
-    assert!(matches!(bed.fetch(&of_page(7), 0).await, Fetched::Stopped { .. }), "the probe");
+    assert!(matches!(bed.fetch(&of_page(7)).await, Fetched::Stopped { .. }), "the probe");
     assert!(bed.heard().is_empty(), "told once");
     bed.hand.skip(5 * MINUTE);
-    whole(bed.fetch(&of_page(7), 0).await);
-    assert_eq!(bed.heard(), [Standing::Resumed]);
+    whole(bed.fetch(&of_page(7)).await);
+    let whose = Some("page_id 7".to_owned());
+    assert_eq!(bed.heard(), [Standing::Resumed { whose }]);
 }
 
 #[tokio::test]
@@ -194,32 +207,115 @@ async fn of_several_tokens_the_pages_own_is_found_and_remembered() {
     bed.platform.answers_to("a", LEAD, [error("190_expired")]);
     bed.platform.answers_to("b", LEAD, [lead()]);
     for _ in 0..2 {
-        whole(bed.fetch(&of_page(7), 0).await);
+        whole(bed.fetch(&of_page(7)).await);
     }
     let tokens: Vec<_> = bed.platform.asked().into_iter().map(|asked| asked.token).collect();
     assert_eq!(tokens, ["a", "b", "b"]);
     assert!(bed.heard().is_empty());
     bed.platform.answers_to("b", LEAD, [error("100_33_not_found")]);
-    let stopped = bed.fetch(&of_page(8), 0).await;
+    let stopped = bed.fetch(&of_page(8)).await;
     assert!(matches!(stopped, Fetched::Stopped { .. }), "{stopped:?}");
-    let own = bed.fetch(&of_page(7), 0).await;
+    let own = bed.fetch(&of_page(7)).await;
     assert!(matches!(own, Fetched::Again { .. }), "another page goes on: {own:?}");
     bed.platform.answers_to("b", LEAD, [lead()]);
     bed.hand.skip(5 * MINUTE);
-    whole(bed.fetch(&of_page(8), 0).await);
-    assert!(matches!(bed.heard().as_slice(), [Standing::Stopped { .. }, Standing::Resumed]));
+    whole(bed.fetch(&of_page(8)).await);
+    assert!(matches!(bed.heard().as_slice(), [Standing::Stopped { .. }, Standing::Resumed { .. }]));
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_asked_for_a_few_times_and_then_kept() {
+async fn what_is_not_there_is_asked_for_a_while_and_then_kept() {
     let bed = Bed::meta("\"t\"");
     bed.platform.answers(LEAD, [error("100_33_not_found")]);
-    for attempts in 0..4 {
-        let again = bed.fetch(&of_page(7), attempts).await;
-        assert!(matches!(again, Fetched::Again { .. }), "{again:?}");
-    }
-    let Fetched::Hidden { why } = bed.fetch(&of_page(7), 4).await else { panic!() };
+    let mut notice = bed.notice(&of_page(7));
+    notice.attempts = 20; // nobody has answered so often: that says nothing of it
+    let mut waits = Vec::new();
+    let why = loop {
+        match bed.enricher.fetch(&notice).await {
+            Fetched::Again { after: Some(after), .. } => {
+                waits.push(after.as_secs_f64().round() as u64);
+                bed.hand.skip(after);
+            }
+            Fetched::Hidden { why } => break why,
+            other => panic!("{other:?}"),
+        }
+    };
     assert_eq!(why, "lead: 400, code 100/33");
+    let expected = [30_u64, 30, 60, 120, 240, 300, 120];
+    assert_eq!(waits.len(), expected.len(), "{waits:?}");
+    // What passes meanwhile is no part of the waits.
+    let is_near = |(wait, expected): (&u64, u64)| wait.abs_diff(expected) <= 20;
+    assert!(waits.iter().zip(expected).all(is_near), "{waits:?}");
+    let Fetched::Hidden { .. } = bed.enricher.fetch(&notice).await else { panic!("it is old") };
+}
+
+#[tokio::test]
+async fn a_second_pages_dead_token_is_told_too() {
+    let bed = Bed::meta("[\"one\", \"two\"]");
+    bed.platform.answers(LEAD, [error("190_expired")]);
+    for page in [7, 8] {
+        bed.fetch(&of_page(page)).await;
+        let heard = bed.heard();
+        let [Standing::Stopped { whose: Some(whose), .. }] = &heard[..] else {
+            panic!("{heard:?}")
+        };
+        assert_eq!(*whose, format!("page_id {page}"));
+    }
+    bed.platform.answers(LEAD, [lead()]);
+    bed.hand.skip(5 * MINUTE);
+    whole(bed.fetch(&of_page(8)).await);
+    assert_eq!(bed.heard(), [Standing::Resumed { whose: Some("page_id 8".to_owned()) }]);
+}
+
+#[tokio::test]
+async fn the_newer_token_of_a_page_is_tried_when_the_older_expires() {
+    let bed = Bed::meta("[\"old\", \"new\"]");
+    bed.platform.answers_to("old", LEAD, [lead(), error("190_expired")]);
+    bed.platform.answers_to("new", LEAD, [lead()]);
+    for _ in 0..3 {
+        whole(bed.fetch(&of_page(7)).await);
+    }
+    let tokens: Vec<_> = bed.platform.asked().into_iter().map(|asked| asked.token).collect();
+    assert_eq!(tokens, ["old", "old", "new", "new"]);
+    assert!(bed.heard().is_empty());
+}
+
+fn of_response(id: &str) -> Value {
+    let mut notice = fixture("linkedin/lead_created.json");
+    notice["leadGenFormResponse"] = format!("urn:li:leadGenFormResponse:{id}").into();
+    notice
+}
+
+#[tokio::test]
+async fn one_response_that_may_not_be_seen_stops_no_others_for_ever() {
+    let bed = Bed::new(
+        "preset = \"linkedin-lead-sync\"\nsecrets = { access_token = \"t\", token = \"t\" }",
+    );
+    let denied = Answer::json(403, &json!({"serviceErrorCode": 100, "status": 403}));
+    bed.platform.answers("/rest/leadFormResponses/gone", [denied]);
+    for (path, file) in
+        [("leadFormResponses/1a2b3c-4", "leadFormResponse"), ("leadForms/1", "leadForm")]
+    {
+        let answer = Answer::json(200, &fixture(&format!("linkedin/{file}.response.json")));
+        bed.platform.answers(&format!("/rest/{path}"), [answer]);
+    }
+    let gone = bed.notice(&of_response("gone"));
+    for times in 1..10 {
+        let refused = bed.enricher.fetch(&gone).await;
+        let Fetched::Stopped { is_own: true, .. } = refused else { panic!("{times}: {refused:?}") };
+        let other = bed.fetch(&of_response("1a2b3c-4")).await;
+        assert!(matches!(other, Fetched::Stopped { is_own: false, .. }), "{other:?}");
+        bed.hand.skip(5 * MINUTE);
+    }
+    assert_eq!(bed.platform.asked().len(), 9, "nobody says that it is not the token");
+    // Now another one is the probe.
+    whole(bed.fetch(&of_response("1a2b3c-4")).await);
+    let owner = "owner urn:li:sponsoredAccount:123".to_owned();
+    assert_eq!(bed.heard().last(), Some(&Standing::Resumed { whose: Some(owner) }));
+    let hidden = bed.enricher.fetch(&gone).await;
+    assert!(matches!(hidden, Fetched::Hidden { .. }), "{hidden:?}");
+    whole(bed.fetch(&of_response("1a2b3c-4")).await);
+    assert!(bed.heard().is_empty(), "it has closed nothing");
 }
 
 #[tokio::test]
@@ -234,7 +330,7 @@ async fn what_is_no_document_is_tried_again() {
         Answer::json(200, &fixture("meta/graph_error_17_user_limit.response.json")),
     ] {
         bed.platform.answers(LEAD, [answer.clone()]);
-        let fetched = bed.fetch(&of_page(7), 0).await;
+        let fetched = bed.fetch(&of_page(7)).await;
         let is_limit = answer.body.contains("request limit");
         let expected = match fetched {
             Fetched::Again { .. } => !is_limit,
@@ -254,7 +350,7 @@ async fn a_platform_that_is_away_is_tried_again() {
     drop(nobody);
     let settings = "preset = \"meta-lead-ads\"\nsecrets = { page_token = \"t\", token = \"t\" }";
     let bed = Bed::at(Platform::start(), &base, settings);
-    let Fetched::Again { why } = bed.fetch(&of_page(7), 0).await else { panic!() };
+    let Fetched::Again { why, .. } = bed.fetch(&of_page(7)).await else { panic!() };
     assert_eq!(why, "lead: could not connect");
 }
 
@@ -272,9 +368,7 @@ async fn the_simulator_answers_as_the_platforms_do() {
         let settings =
             format!("preset = \"{preset}\"\nsecrets = {{ {secret} = \"t\", token = \"t\" }}");
         let bed = Bed::at(Platform::start(), &base, &settings);
-        let Content::Lead { lead, .. } = whole(bed.fetch(&notice, 0).await).content else {
-            panic!()
-        };
+        let Content::Lead { lead, .. } = whole(bed.fetch(&notice).await).content else { panic!() };
         let name = lead.name.unwrap();
         assert!(name.starts_with("Nguyễn") && name.contains("Thử"), "{name}");
         assert_eq!(lead.attribution.utm["campaign"], "sandbox");
@@ -286,14 +380,15 @@ async fn the_simulator_answers_as_the_platforms_do() {
 async fn a_notice_that_says_nothing_is_kept_for_a_person() {
     let bed = Bed::meta("\"t\"");
     for notice in [json!({}), json!([]), json!({"value": {"leadgen_id": ".."}})] {
-        assert!(matches!(bed.fetch(&notice, 0).await, Fetched::Hidden { .. }), "{notice}");
+        assert!(matches!(bed.fetch(&notice).await, Fetched::Hidden { .. }), "{notice}");
     }
-    let unknown = "other".parse().unwrap();
-    let raw = element_body(&json!({"notice": of_page(7)}));
-    let fetched = bed.enricher.fetch(&unknown, &raw, 0).await;
+    let mut unknown = bed.notice(&of_page(7));
+    unknown.source = "other".parse().unwrap();
+    let fetched = bed.enricher.fetch(&unknown).await;
     assert!(matches!(fetched, Fetched::Wait { .. }), "{fetched:?}");
-    let broken = RawBody { content_type: raw.content_type, bytes: b"{".to_vec() };
-    let fetched = bed.enricher.fetch(&"ads".parse().unwrap(), &broken, 0).await;
+    let mut broken = bed.notice(&of_page(7));
+    broken.body = RawBody { bytes: b"{".to_vec(), ..broken.body };
+    let fetched = bed.enricher.fetch(&broken).await;
     assert!(matches!(fetched, Fetched::Hidden { .. }), "{fetched:?}");
     assert!(bed.platform.asked().is_empty());
 }

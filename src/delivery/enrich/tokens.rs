@@ -53,9 +53,14 @@ impl Tokens {
         self.headers.get(token)
     }
 
-    /// Whether it is the only one, or has worked for `whose` before.
+    /// Whether there is no other.
+    pub(super) fn is_only(&self) -> bool {
+        self.headers.len() == 1
+    }
+
+    /// Whether it has worked for `whose` before.
     pub(super) fn is_known(&self, whose: &str, token: usize) -> bool {
-        self.headers.len() == 1 || (self.known(whose) == Some(token) && !whose.is_empty())
+        self.known(whose) == Some(token) && !whose.is_empty()
     }
 
     pub(super) fn works(&self, whose: &str, token: usize) {
@@ -64,6 +69,14 @@ impl Tokens {
             known.clear();
         }
         known.insert(whose.to_owned(), token);
+    }
+
+    /// It does not work for `whose` any more.
+    pub(super) fn fails(&self, whose: &str, token: usize) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(whose) == Some(&token) {
+            known.remove(whose);
+        }
     }
 
     fn known(&self, whose: &str) -> Option<usize> {
