@@ -1,13 +1,9 @@
 //! What the operator sees and says: health, metrics, and through the admin API the ledger, its
 //! figures, replays and lanes.
 
-mod body;
-mod correction;
+mod api;
+mod counting;
 mod health;
-mod lanes;
-mod leads;
-mod replay;
-mod stats;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -27,7 +23,7 @@ use crate::lead::{Clock, DestinationId};
 use crate::notify::Notifier;
 use crate::problem::Problem;
 use crate::source::Sources;
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 use crate::telemetry::Metrics;
 
 /// Everything that the admin listener's handlers share.
@@ -64,14 +60,7 @@ impl Console {
             .service(probe("/livez").to(async || HttpResponse::Ok().body("ok")))
             .service(probe("/readyz").to(health::readyz))
             .service(probe("/metrics").to(health::metrics))
-            .route("/api/leads", web::get().to(leads::list))
-            .route("/api/leads/{id}", web::get().to(leads::show))
-            .route("/api/leads/{id}/replay", web::post().to(replay::one))
-            .route("/api/replay", web::post().to(replay::many))
-            .route("/api/stats", web::get().to(stats::show))
-            .route("/api/lanes", web::get().to(lanes::list))
-            .route("/api/lanes/{destination}/pause", web::post().to(lanes::pause))
-            .route("/api/lanes/{destination}/resume", web::post().to(lanes::resume))
+            .configure(api::routes)
             .default_service(web::to(async || {
                 Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here").respond()
             }));
@@ -94,10 +83,4 @@ impl Console {
 /// A page for machines: `GET`, and `HEAD` as some probes do.
 fn probe(path: &str) -> Resource {
     web::resource(path).guard(guard::Any(guard::Get()).or(guard::Head()))
-}
-
-fn store_problem(error: &StoreError) -> Problem {
-    tracing::error!(%error, "the store did not answer the admin API");
-    let detail = "the store does not answer; try again in a moment";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
 }

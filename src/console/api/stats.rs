@@ -6,20 +6,16 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 
-use super::tally::Tally;
-use super::{Console, store_problem};
-use crate::lead::Timestamp;
+use super::store_problem;
+use crate::console::Console;
+use crate::console::counting::{COUNTED_MAX, count};
 use crate::problem::Problem;
-use crate::store::{Query, StoreError};
 
 /// The window, where the request does not say.
 const WINDOW_DEFAULT: Duration = Duration::from_secs(24 * 3600);
 
 /// The longest window: a month, whichever.
 const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
-
-/// Submissions that are counted, the newest first: a second or two of work, and some MB.
-const COUNTED_MAX: u64 = 50_000;
 
 /// One request counts at a time; with its turn and its work it has an answer after this.
 const COUNTING_MAX: Duration = Duration::from_secs(30);
@@ -57,40 +53,6 @@ fn window(text: Option<&str>) -> Result<Duration, &'static str> {
     let window = humantime::parse_duration(text.trim()).map_err(|_| malformed)?;
     let is_in_range = window >= Duration::from_secs(1) && window <= WINDOW_MAX;
     if is_in_range { Ok(window) } else { Err("window: expected 1s to 31d") }
-}
-
-/// Counts what was accepted from `since` on, the newest `max` of it.
-///
-/// The store is asked for pages without a beginning, and what is older is left out here: a store
-/// that is told one looks through everything before it for more.
-async fn count(
-    console: &Console,
-    since: Timestamp,
-    until: Timestamp,
-    max: u64,
-) -> Result<Tally, StoreError> {
-    // Who waits here has gone when its client has; nothing is counted for it.
-    let _alone = console.counting.acquire().await;
-    let mut tally = Tally::from(since);
-    let mut query = Query { until: Some(until), limit: Query::LIMIT_MAX, ..Query::default() };
-    loop {
-        let page = console.store.list(query.clone()).await?;
-        // What was spooled is accepted late and stands among what is newer: a whole page tells.
-        let mut is_over = true;
-        for record in page.records.iter().filter(|record| record.received_at >= since) {
-            is_over = false;
-            if tally.submissions() == max {
-                tally.cut_short();
-                return Ok(tally);
-            }
-            tally.add(record);
-        }
-        query.cursor = page.next;
-        if is_over || query.cursor.is_none() {
-            return Ok(tally);
-        }
-        tokio::task::yield_now().await; // probes and other requests have this thread too
-    }
 }
 
 #[cfg(test)]
