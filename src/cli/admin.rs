@@ -74,8 +74,12 @@ impl AdminApi {
     async fn answered(&self, request: RequestBuilder) -> anyhow::Result<Result<Value, Refusal>> {
         let request = request.bearer_auth(self.token.expose_secret());
         let response = request.send().await.map_err(|error| {
-            let what = if error.is_connect() { "nothing listens there" } else { "no answer" };
-            anyhow!("the gateway's admin API at {}: {what}; is it running?", self.base)
+            let base = &self.base;
+            if error.is_connect() {
+                anyhow!("nothing listens at {base}: start the gateway (`leadgate serve`), or name its address in server.admin_listen or LEADGATE__SERVER__ADMIN_LISTEN")
+            } else {
+                anyhow!("the gateway's admin API at {base} gave no answer: look at its log and its /readyz")
+            }
         })?;
         let status = response.status();
         let body: Value = response.json().await.context("the admin API's answer is no JSON")?;
@@ -108,7 +112,14 @@ impl Refusal {
 
     /// For who can do nothing else.
     pub(super) fn into_error(self) -> anyhow::Error {
-        anyhow!("the admin API answered {}: {}", self.status, self.detail())
+        let next = match self.status {
+            StatusCode::UNAUTHORIZED => {
+                "; the token here is not that gateway's: use the same configuration, and set what its admin.token names"
+            }
+            StatusCode::SERVICE_UNAVAILABLE => "; its /readyz and its log say more",
+            _ => "",
+        };
+        anyhow!("the admin API answered {}: {}{next}", self.status, self.detail())
     }
 }
 

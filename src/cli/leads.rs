@@ -1,9 +1,10 @@
-//! `leadgate leads list|show|replay`
+//! `leadgate leads list|show|replay|export`
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::admin::AdminApi;
+use super::export::Export;
 use super::moment::{Moment, moment};
 use super::replay::Replay;
 use super::{Failed, Invocation, block_on};
@@ -26,10 +27,25 @@ enum LeadsCommand {
     },
     /// Give dead and unknown submissions another chance: by their ids, or all that match
     Replay(Replay),
+    /// All submissions that match, as JSON lines or CSV
+    Export(Export),
 }
 
 #[derive(Debug, Args)]
 struct List {
+    #[command(flatten)]
+    filters: Filters,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+/// Which submissions a list holds. Everything is ANDed.
+#[derive(Debug, Args)]
+pub(super) struct Filters {
     /// Only these states, separated by commas: pending, unknown, created, merged, dead, …
     #[arg(long)]
     state: Option<String>,
@@ -48,12 +64,6 @@ struct List {
     /// Accepted before this time
     #[arg(long, value_parser = moment)]
     until: Option<Moment>,
-    /// Where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
-    /// At most this many
-    #[arg(long, default_value_t = 50)]
-    limit: u32,
 }
 
 impl Leads {
@@ -69,6 +79,7 @@ impl Leads {
                 if invocation.json { print_json(&record) } else { print_record(&record) }
             }
             LeadsCommand::Replay(replay) => return replay.run(&api, invocation.json),
+            LeadsCommand::Export(export) => return export.run(&api),
         }
         Ok(())
     }
@@ -76,6 +87,16 @@ impl Leads {
 
 impl List {
     fn query(self) -> Vec<(&'static str, String)> {
+        let mut query = self.filters.query();
+        query.extend(self.cursor.map(|cursor| ("cursor", cursor)));
+        query.push(("limit", self.limit.to_string()));
+        query
+    }
+}
+
+impl Filters {
+    /// As the admin API takes them.
+    pub(super) fn query(self) -> Vec<(&'static str, String)> {
         let given = [
             ("state", self.state),
             ("source", self.source),
@@ -83,8 +104,6 @@ impl List {
             ("q", self.q),
             ("since", self.since.map(|moment| moment.to_string())),
             ("until", self.until.map(|moment| moment.to_string())),
-            ("cursor", self.cursor),
-            ("limit", Some(self.limit.to_string())),
         ];
         given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
     }

@@ -7,10 +7,14 @@
 mod admin;
 mod catalog;
 mod check;
+mod export;
+mod forget;
 mod lanes;
 mod leads;
 mod moment;
+mod pages;
 mod presets;
+mod progress;
 mod replay;
 mod sandbox;
 mod send;
@@ -62,8 +66,14 @@ enum Command {
     Presets(presets::Presets),
     /// Look at the ledger of a running gateway, and replay what is in it
     Leads(leads::Leads),
+    /// Erase a person: what was sent in, what it became, what recognises it
+    Forget(forget::Forget),
     /// Look at the lanes of a running gateway; stop one, or let it go on
     Lanes(lanes::Lanes),
+    /// Print what makes a shell complete these commands
+    Completions(pages::Completions),
+    /// Print the manual page
+    Man(pages::Man),
 }
 
 /// Why a command did not do what it was asked.
@@ -110,7 +120,10 @@ pub fn main() -> ExitCode {
         Command::Send(send) => send.run(&invocation),
         Command::Presets(presets) => presets.run(&invocation),
         Command::Leads(leads) => leads.run(&invocation),
+        Command::Forget(forget) => forget.run(&invocation),
         Command::Lanes(lanes) => lanes.run(&invocation),
+        Command::Completions(completions) => completions.run(),
+        Command::Man(man) => man.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::admin::AdminApi;
 use super::leads::print_json;
 use super::moment::{Moment, moment};
+use super::progress::Progress;
 use super::{Failed, block_on};
 use crate::lead::{DestinationId, SourceId, State, SubmissionId};
 
@@ -42,7 +43,8 @@ impl Replay {
     }
 
     fn replay_matching(self, api: &AdminApi, json: bool) -> Result<(), Failed> {
-        let answered = block_on(api.post("/api/replay", &self.body()))?;
+        let body = self.body();
+        let answered = block_on(Progress::of_one("replaying", api.post("/api/replay", &body)))?;
         let answer = answered.map_err(|refusal| refusal.into_error())?;
         if json {
             print_json(&answer);
@@ -74,12 +76,14 @@ impl Replay {
 async fn replay_each(ids: &[SubmissionId], api: &AdminApi, json: bool) -> anyhow::Result<bool> {
     let mut answers = Vec::new();
     let mut all_done = true;
+    let mut progress = Progress::new("replayed", Some(ids.len()));
     for id in ids {
         match api.post(&format!("/api/leads/{id}/replay"), &json!({})).await? {
             Ok(answer) => {
                 let joined = answer["merged_into"].as_str();
                 let joined = joined.map_or(String::new(), |lead| format!(", and joined {lead}"));
                 if !json {
+                    progress.clear();
                     println!("{id}  replayed{joined}");
                 }
                 answers.push(answer);
@@ -87,13 +91,16 @@ async fn replay_each(ids: &[SubmissionId], api: &AdminApi, json: bool) -> anyhow
             Err(refusal) if refusal.is_about_one() => {
                 all_done = false;
                 if !json {
+                    progress.clear();
                     println!("{id}  not replayed: {}", refusal.detail());
                 }
                 answers.push(json!({ "status": "refused", "id": id, "problem": refusal.problem }));
             }
             Err(refusal) => return Err(refusal.into_error()),
         }
+        progress.add(1);
     }
+    progress.end();
     if json {
         print_json(&Value::Array(answers));
     }

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::admin::http_client;
+use super::progress::Progress;
 use super::{Failed, Invocation, block_on};
 use crate::config::{Config, Source};
 use crate::lead::{Clock, SourceId};
@@ -74,10 +75,13 @@ impl Send {
         let poster = Poster { http: http_client()?, url: self.url(&id, &config)? };
         let answers = block_on(async {
             let mut answers = Vec::new();
+            let mut progress = Progress::new("sent", usize::try_from(self.count).ok());
             for number in 0..self.count {
                 let post = sender.post((self.from + number) % PEOPLE)?;
                 answers.push(poster.post(&post).await?);
+                progress.add(1);
             }
+            progress.end();
             Ok(answers)
         })?;
         report(&answers, invocation.json);

@@ -2,6 +2,7 @@
 
 mod body;
 mod correction;
+mod forget;
 mod lanes;
 mod leads;
 mod replay;
@@ -21,6 +22,7 @@ pub(super) fn routes(routes: &mut ServiceConfig) {
         .route("/api/leads/{id}", web::get().to(leads::show))
         .route("/api/leads/{id}/replay", web::post().to(replay::one))
         .route("/api/replay", web::post().to(replay::many))
+        .route("/api/forget", web::post().to(forget::forget))
         .route("/api/stats", web::get().to(stats::show))
         .route("/api/lanes", web::get().to(lanes::list))
         .route("/api/lanes/{destination}/pause", web::post().to(lanes::pause))

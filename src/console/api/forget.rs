@@ -1,0 +1,93 @@
+//! `POST /api/forget`: a person is erased.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+use super::body::{self, Fields};
+use super::store_problem;
+use crate::console::Console;
+use crate::lead::Identity;
+use crate::normalise::{email, phone};
+use crate::problem::{FieldError, Problem};
+
+pub(super) async fn forget(
+    request: HttpRequest,
+    console: web::Data<Console>,
+    payload: web::Payload,
+) -> HttpResponse {
+    forgotten(&request, &console, payload).await.unwrap_or_else(|problem| problem.respond())
+}
+
+async fn forgotten(
+    request: &HttpRequest,
+    console: &Console,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    console.authorise(request)?;
+    let body = body::read(payload).await?;
+    let identity = identity(body, &console.region).map_err(body::invalid)?;
+    if console.store.spool().is_some_and(|spool| spool.active) {
+        let detail = "submissions wait in the spool, and one may be of that person: try again when \
+                      it is empty";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail));
+    }
+    let erased = console.store.forget(vec![identity], console.clock.now()).await;
+    let erased = erased.map_err(|error| store_problem(&error))?;
+    tracing::warn!(erased, "a person was erased");
+    Ok(HttpResponse::Ok().json(json!({ "erased": erased })))
+}
+
+/// `{"phone":…}` or `{"email":…}`
+fn identity(body: Value, region: &str) -> Result<Identity, Vec<FieldError>> {
+    let mut fields = Fields::of(body, "body");
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let (by_phone, by_email) = (given(fields.text("phone")), given(fields.text("email")));
+    let mut identity = None;
+    match (by_phone, by_email) {
+        (Some(text), None) => match phone::parse(&text, region) {
+            Ok(phone) => identity = Some(Identity::Phone(phone)),
+            Err(_) => fields.fault("phone", "malformed", "expected a phone number"),
+        },
+        (None, Some(text)) => match email::parse(&text) {
+            Ok(email) => identity = Some(Identity::Email(email.key)),
+            Err(_) => fields.fault("email", "malformed", "expected an e-mail address"),
+        },
+        (Some(_), Some(_)) => {
+            fields.fault("body", "ambiguous", "say a phone or an e-mail; for both, ask twice");
+        }
+        (None, None) if fields.errors.is_empty() => {
+            fields.fault("body", "missing", "say whom: a phone or an email");
+        }
+        (None, None) => {}
+    }
+    let errors = fields.finish();
+    match identity {
+        Some(identity) if errors.is_empty() => Ok(identity),
+        _ => Err(errors),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_is_named_by_one_of_two() {
+        let phone = identity(json!({"phone": "0900 000 001"}), "VN").unwrap();
+        assert_eq!(phone, Identity::Phone("+84900000001".parse().unwrap()));
+        let email = identity(json!({"email": " Thu@Example.vn "}), "VN").unwrap();
+        assert_eq!(email, Identity::Email("thu@example.vn".to_owned()));
+        let faults = |body: Value| -> Vec<_> {
+            let errors = identity(body, "VN").unwrap_err();
+            errors.iter().map(|error| format!("{} {}", error.field, error.code)).collect()
+        };
+        assert_eq!(faults(Value::Null), ["body missing"]);
+        assert_eq!(faults(json!({"phone": ""})), ["body missing"]);
+        assert_eq!(faults(json!({"phone": 1})), ["phone type"]);
+        assert_eq!(faults(json!({"phone": "12"})), ["phone malformed"]);
+        assert_eq!(faults(json!({"email": "x"})), ["email malformed"]);
+        let both = json!({"phone": "0900000001", "email": "thu@example.vn", "name": "x"});
+        assert_eq!(faults(both), ["body ambiguous", "name unknown"]);
+    }
+}
