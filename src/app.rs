@@ -23,9 +23,11 @@ use crate::lead::{Clock, DestinationId, SourceId};
 use crate::notify::{self, Notifier, Signals};
 use crate::preset::Preset;
 use crate::source::{Source, SourceError, Sources};
+use crate::store::changes::Changes;
 use crate::store::redis::{self, Redis};
 use crate::store::spool::Spooled;
 use crate::store::sqlite::Sqlite;
+use crate::store::watched::Watched;
 use crate::store::{self, Retention, Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -127,7 +129,8 @@ impl App {
     pub async fn build(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
         let metrics = Arc::new(Metrics::default());
         let clock = surroundings.clock.clone();
-        let store = open_store(config, surroundings.public.is_some()).await?;
+        let changes = Changes::default();
+        let store = open_store(config, surroundings.public.is_some(), &changes).await?;
         let sources = Source::compile_all(config)?;
         let intake = Arc::new(Intake::new(
             config,
@@ -163,6 +166,7 @@ impl App {
             destinations: rates.collect(),
             notifier,
             counting: Semaphore::new(1),
+            changes,
             metrics,
             clock,
         });
@@ -249,6 +253,8 @@ impl App {
         }
         let housekeeping =
             tokio::spawn(housekeep(Arc::clone(&store), intake, retention, clock, stopping.clone()));
+        let carrying = console.changes.clone().carry(Arc::clone(&store), stopping.clone());
+        let carrying = tokio::spawn(carrying);
         let signals = signals.map(|signals| signals.start(stopping));
 
         let is_whole = tokio::select! {
@@ -268,6 +274,7 @@ impl App {
             let lanes = async { while lanes.join_next().await.is_some() {} };
             tokio::join!(public, lanes);
             let _ = housekeeping.await;
+            let _ = carrying.await;
         };
         if tokio::time::timeout(grace, finish).await.is_err() {
             tracing::warn!(
@@ -278,6 +285,7 @@ impl App {
             let left = grace.saturating_sub(stopped_at.elapsed());
             signals.stop(left.min(LAST_SIGNALS)).await;
         }
+        console.changes.close();
         admin.stop(false).await;
         store.close().await;
         tracing::info!("stopped");
@@ -289,6 +297,7 @@ impl App {
 async fn open_store(
     config: &Config,
     takes_submissions: bool,
+    changes: &Changes,
 ) -> Result<Arc<dyn Store>, StartError> {
     let options = store::Options {
         dedup_window: config.dedup.window,
@@ -296,19 +305,24 @@ async fn open_store(
         comments: config.dedup.on_duplicate == OnDuplicate::Comment,
         secret: config.store.secret.clone(),
     };
-    match &config.store.url {
-        StoreUrl::Sqlite(path) => Ok(Arc::new(Sqlite::open(path, options)?)),
+    let store: Arc<dyn Store> = match &config.store.url {
+        StoreUrl::Sqlite(path) => Arc::new(Sqlite::open(path, options)?),
         StoreUrl::Redis(url) => {
             let redis = Redis::open(url, options.clone()).await.map_err(|error| match error {
                 redis::OpenError::Unfit(problem) => StartError::UnfitStore(problem),
                 redis::OpenError::Store(error) => StartError::Store(error),
             })?;
             match config.store.spool.as_ref().filter(|_| takes_submissions) {
-                Some(path) => Ok(Arc::new(Spooled::open(redis, path, options).await?)),
-                None => Ok(Arc::new(redis)),
+                Some(path) => {
+                    let spooled = Spooled::open(redis, path, options).await?;
+                    spooled.tell(changes.clone());
+                    Arc::new(spooled)
+                }
+                None => Arc::new(redis),
             }
         }
-    }
+    };
+    Ok(Arc::new(Watched::new(store, changes.clone())))
 }
 
 /// What deliveries are made of.

@@ -24,6 +24,7 @@ use crate::notify::Notifier;
 use crate::problem::Problem;
 use crate::source::Sources;
 use crate::store::Store;
+use crate::store::changes::Changes;
 use crate::telemetry::Metrics;
 
 /// Everything that the admin listener's handlers share.
@@ -46,6 +47,8 @@ pub struct Console {
     pub notifier: Notifier,
     /// Held by who goes through the ledger: one at a time.
     pub counting: Semaphore,
+    /// What becomes of submissions, for who reads it as it happens.
+    pub changes: Changes,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// For ages.

@@ -4,6 +4,7 @@
 //! that writes them down, and hands work out under leases with a fence. `conformance` (a test
 //! module) holds what every implementation must do, in one suite that runs over all of them.
 
+pub mod changes;
 mod code;
 #[cfg(test)]
 mod conformance;
@@ -15,6 +16,7 @@ mod query;
 pub mod redis;
 pub mod spool;
 pub mod sqlite;
+pub mod watched;
 mod work;
 
 use std::collections::BTreeMap;
@@ -22,7 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 pub use self::ledger::{Ledger, SourceLedger};
 pub use self::pace::{HourRule, PLACE_AHEAD_MAX, PaceRule, Paced, SharedGate};
@@ -186,6 +188,15 @@ pub struct SpoolState {
     pub depth: u64,
 }
 
+/// What other processes that use the same store say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Overheard {
+    /// A message, as it was [said](Store::say). One's own are among them.
+    Said(String),
+    /// Some may have been missed.
+    Gap,
+}
+
 /// Why a store did not do what it was asked. Nothing of what was asked has happened, unless a
 /// variant says otherwise.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -336,6 +347,17 @@ pub trait Store: Send + Sync + 'static {
     /// Changes whenever a lane may have got something to do or its gate has moved, so that a
     /// worker need not poll.
     fn arrivals(&self) -> watch::Receiver<u64>;
+
+    /// Says something to all processes that use this store, at once or never.
+    async fn say(&self, _message: String) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// What is said by processes that use this store, from now on; `None` where there can be no
+    /// others. One listener hears it.
+    fn overheard(&self) -> Option<mpsc::Receiver<Overheard>> {
+        None
+    }
 
     /// Finishes what was begun and closes. Later calls answer [`StoreError::Unavailable`].
     async fn close(&self);

@@ -12,21 +12,23 @@ mod entry;
 mod tests;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, RwLock, watch};
+use tokio::sync::{Notify, RwLock, mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::changes::Changes;
 use super::payload::Vault;
 use super::redis::Redis;
 use super::sqlite::Sqlite;
+use super::watched::Arrival;
 use super::{
-    Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, PaceRule,
-    Paced, Page, Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store, StoreError,
-    Verdict, Wanted,
+    Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, Overheard,
+    PaceRule, Paced, Page, Query, Replayed, Retention, Settled, SharedGate, SpoolState, Store,
+    StoreError, Verdict, Wanted,
 };
 use crate::fail_point::{self, FailPoint};
 use crate::lead::{DestinationId, Event, Identity, RawBody, Record, SubmissionId, Timestamp};
@@ -60,6 +62,8 @@ struct Shared {
     bytes: AtomicU64,
     filled: Notify,
     bytes_max: u64,
+    /// Is told of what is admitted from the file; of all else whoever asked for it tells.
+    changes: OnceLock<Changes>,
 }
 
 impl Spooled {
@@ -93,9 +97,15 @@ impl Spooled {
             bytes: AtomicU64::new(waiting.bytes),
             filled: Notify::new(),
             bytes_max,
+            changes: OnceLock::new(),
         });
         let draining = tokio::spawn(drain(Arc::clone(&shared)));
         Ok(Self { shared, draining: std::sync::Mutex::new(Some(draining)) })
+    }
+
+    /// Tells `changes` what becomes of the spooled when Redis takes it.
+    pub fn tell(&self, changes: Changes) {
+        let _ = self.shared.changes.set(changes);
     }
 
     fn end(&self) -> Option<JoinHandle<()>> {
@@ -176,12 +186,22 @@ impl Shared {
             self.gone(entries, aside_bytes);
         }
         if !batch.is_empty() {
-            self.redis.admit_these(&batch).await?;
+            let verdicts = self.redis.admit_these(&batch).await?;
+            self.tell(&batch, &verdicts);
             fail_point::pass(FailPoint::Unspooling);
             self.file.unspool(places).await?;
             self.gone(batch.len(), bytes);
         }
         Ok(true)
+    }
+
+    fn tell(&self, batch: &[Admission], verdicts: &[Verdict]) {
+        if let Some(changes) = self.changes.get().filter(|changes| changes.is_awake()) {
+            let decided = batch.iter().map(Arrival::of).zip(verdicts);
+            decided.filter_map(|(one, verdict)| one.decided(verdict)).for_each(|change| {
+                changes.tell(change);
+            });
+        }
     }
 
     /// Counts what has left the file. One that was put in by a request that went away was never
@@ -366,6 +386,14 @@ impl Store for Spooled {
 
     fn arrivals(&self) -> watch::Receiver<u64> {
         self.shared.redis.arrivals()
+    }
+
+    async fn say(&self, message: String) -> Result<(), StoreError> {
+        self.shared.redis.say(message).await
+    }
+
+    fn overheard(&self) -> Option<mpsc::Receiver<Overheard>> {
+        self.shared.redis.overheard()
     }
 
     async fn close(&self) {

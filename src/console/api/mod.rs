@@ -2,6 +2,7 @@
 
 mod body;
 mod correction;
+mod events;
 mod forget;
 mod lanes;
 mod leads;
@@ -23,6 +24,7 @@ pub(super) fn routes(routes: &mut ServiceConfig) {
         .route("/api/leads/{id}/replay", web::post().to(replay::one))
         .route("/api/replay", web::post().to(replay::many))
         .route("/api/forget", web::post().to(forget::forget))
+        .route("/api/events", web::get().to(events::stream))
         .route("/api/stats", web::get().to(stats::show))
         .route("/api/lanes", web::get().to(lanes::list))
         .route("/api/lanes/{destination}/pause", web::post().to(lanes::pause))

@@ -7,6 +7,7 @@
 
 mod address;
 mod admit;
+mod hearsay;
 mod journal;
 mod lanes;
 mod link;
@@ -32,14 +33,15 @@ use tokio::task::JoinHandle;
 
 use self::address::Address;
 use self::admit::Waiting;
+use self::hearsay::Hearsay;
 use self::journal::Journal;
 use self::link::Link;
 use self::server::{Durability, Unfit};
 use super::payload::Vault;
 use super::{
-    Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, PaceRule,
-    Paced, Page, Query, Replayed, Retention, Settled, SharedGate, Store, StoreError, Verdict,
-    Wanted,
+    Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, Overheard,
+    PaceRule, Paced, Page, Query, Replayed, Retention, Settled, SharedGate, Store, StoreError,
+    Verdict, Wanted,
 };
 use crate::config::RedisUrl;
 use crate::lead::{
@@ -79,6 +81,7 @@ struct Inner {
     journal: Journal,
     lanes: Mutex<HashMap<DestinationId, queue::Calls>>,
     arrivals: watch::Sender<u64>,
+    hearsay: Hearsay,
     closed: AtomicBool,
 }
 
@@ -119,6 +122,7 @@ impl Redis {
             journal: Journal::default(),
             lanes: Mutex::default(),
             arrivals: watch::Sender::new(0),
+            hearsay: Hearsay::default(),
             closed: AtomicBool::new(false),
         });
         if inner.link.is_up() {
@@ -403,6 +407,14 @@ impl Store for Redis {
 
     fn arrivals(&self) -> watch::Receiver<u64> {
         self.inner.arrivals.subscribe()
+    }
+
+    async fn say(&self, message: String) -> Result<(), StoreError> {
+        hearsay::say(&self.inner, message).await
+    }
+
+    fn overheard(&self) -> Option<mpsc::Receiver<Overheard>> {
+        Some(self.inner.hearsay.listen())
     }
 
     async fn close(&self) {

@@ -29,7 +29,10 @@ pub(super) async fn listen(inner: Arc<Inner>, mut ready: Option<tokio::sync::one
         {
             match ready.take() {
                 Some(ready) => drop(ready.send(())),
-                None => inner.wake(),
+                None => {
+                    inner.wake();
+                    inner.hearsay.interrupted();
+                }
             }
             // A connection that was cut off in silence is never heard of again: it is made anew
             // with the other one, and now and then.
@@ -38,11 +41,14 @@ pub(super) async fn listen(inner: Arc<Inner>, mut ready: Option<tokio::sync::one
             let mut messages = published.into_on_message();
             while inner.link.generation() == connection && Instant::now() < until {
                 match timeout(LOOK, messages.next()).await {
-                    Ok(Some(message)) if message.get_payload_bytes() != inner.me.as_bytes() => {
-                        inner.wake();
+                    Ok(Some(message)) => {
+                        let published = message.get_payload_bytes();
+                        if !inner.hearsay.hear(published) && published != inner.me.as_bytes() {
+                            inner.wake();
+                        }
                     }
                     Ok(None) => break,
-                    Ok(Some(_)) | Err(_) => {}
+                    Err(_) => {}
                 }
             }
         }
