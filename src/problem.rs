@@ -6,13 +6,16 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::WWW_AUTHENTICATE;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::lead::State;
 
 /// One field of a submission, or of a body, that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct FieldError {
     /// `phone`, `email`.
+    #[schema(value_type = String)]
     pub field: Cow<'static, str>,
     /// A word for programs: `missing`, `too_short`, ….
     pub code: &'static str,
@@ -21,19 +24,27 @@ pub struct FieldError {
 }
 
 /// A problem document.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Problem {
     /// A stable name of the kind of problem: `urn:leadgate:problem:NAME`.
     #[serde(rename = "type")]
     kind: String,
+    /// What the status means.
     title: &'static str,
     status: u16,
+    /// What happened, in a sentence, without anybody's data.
     detail: String,
+    /// The state of the submission that stands in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     state: Option<State>,
+    /// The fields at fault.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     errors: Vec<FieldError>,
     /// The same, as AMP's forms read it.
+    #[schema(ignore)]
     #[serde(rename = "verifyErrors", skip_serializing_if = "Vec::is_empty")]
     verify_errors: Vec<VerifyError>,
 }

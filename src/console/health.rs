@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 
 use super::Console;
+use super::api::shapes::Readiness;
 use crate::delivery::LANE_STATES;
 use crate::lead::State;
 use crate::store::StoreError;
@@ -13,6 +14,23 @@ use crate::store::StoreError;
 /// A probe that waits longer has its answer.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// The process lives.
+#[utoipa::path(
+    get, path = "/livez", tag = "machines",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")),
+)]
+pub(super) async fn livez() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ok")
+}
+
+/// Whether submissions can be taken, and how each part stands.
+#[utoipa::path(
+    get, path = "/readyz", tag = "machines",
+    responses(
+        (status = 200, description = "They can: the store answers, or there is a spool beside it", body = Readiness),
+        (status = 503, description = "They cannot", body = Readiness),
+    ),
+)]
 pub(super) async fn readyz(console: web::Data<Console>) -> HttpResponse {
     let asked = tokio::time::timeout(HEALTH_TIMEOUT, console.store.health()).await;
     let store = match &asked {
@@ -36,6 +54,14 @@ pub(super) async fn readyz(console: web::Data<Console>) -> HttpResponse {
     answer.json(shown)
 }
 
+/// Figures for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "machines",
+    responses((
+        status = 200, description = "OpenMetrics text", body = String,
+        content_type = "application/openmetrics-text",
+    )),
+)]
 pub(super) async fn metrics(console: web::Data<Console>) -> HttpResponse {
     if let Some(spool) = console.store.spool() {
         console.metrics.spool(spool.depth);

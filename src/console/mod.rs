@@ -12,7 +12,6 @@ use std::sync::Arc;
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpResponse, Resource, guard};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
@@ -58,15 +57,11 @@ pub struct Console {
 impl Console {
     /// The routes of the admin listener.
     pub fn routes(self: &Arc<Self>, routes: &mut ServiceConfig) {
-        routes
-            .app_data(web::Data::from(Arc::clone(self)))
-            .service(probe("/livez").to(async || HttpResponse::Ok().body("ok")))
-            .service(probe("/readyz").to(health::readyz))
-            .service(probe("/metrics").to(health::metrics))
-            .configure(api::routes)
-            .default_service(web::to(async || {
+        routes.app_data(web::Data::from(Arc::clone(self))).configure(api::routes).default_service(
+            web::to(async || {
                 Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here").respond()
-            }));
+            }),
+        );
     }
 
     /// Refuses a request that does not bear the admin token.
@@ -81,9 +76,4 @@ impl Console {
     fn lane_states(&self) -> BTreeMap<&str, &'static str> {
         self.lanes.iter().map(|lane| (lane.id().as_str(), lane.state())).collect()
     }
-}
-
-/// A page for machines: `GET`, and `HEAD` as some probes do.
-fn probe(path: &str) -> Resource {
-    web::resource(path).guard(guard::Any(guard::Get()).or(guard::Head()))
 }

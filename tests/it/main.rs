@@ -5,6 +5,7 @@
 
 mod admin;
 mod amp;
+mod api;
 mod attribution;
 mod backlog;
 mod binary;
@@ -13,11 +14,13 @@ mod challenge;
 mod chance;
 #[path = "../servers/chromium.rs"]
 mod chromium;
+mod commands;
 mod contradictions;
 mod crashes;
 mod delivery;
 mod duplicates;
 mod enrich;
+mod events;
 mod faults;
 mod fixtures;
 mod fleet;

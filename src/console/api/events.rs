@@ -24,6 +24,17 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// nginx holds a stream back until it is told not to.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// Every change of a submission's state, as server-sent events, as it happens.
+///
+/// `change` has as its data `id`, `state`, `event` (what happened, by its name in a history),
+/// `outcome` (of an attempt), `source`, `destination` and `at`. First comes `ready`, or `gap` where
+/// something was missed since `Last-Event-ID`; a later `gap` says that changes may be missing there.
+/// A comment comes every 15 seconds. Who reads too slowly is dropped, and may come back.
+#[utoipa::path(
+    get, path = "/api/events", tag = "ledger",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen, to go on after it")),
+    responses((status = 200, description = "A stream that ends with the gateway", body = String, content_type = "text/event-stream")),
+)]
 pub(super) async fn stream(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
     streamed(&request, &console).unwrap_or_else(|problem| problem.respond())
 }

@@ -2,15 +2,28 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::body::{self, Fields};
+use super::shapes::{Forget, Forgotten};
 use super::store_problem;
 use crate::console::Console;
 use crate::lead::Identity;
 use crate::normalise::{email, phone};
 use crate::problem::{FieldError, Problem};
 
+/// Erases a person: everything of every submission that carries the phone or the e-mail, and what
+/// recognises the person. CareSoft is not asked to forget anything.
+#[utoipa::path(
+    post, path = "/api/forget", tag = "ledger", request_body = Forget,
+    responses(
+        (status = 200, description = "How many submissions were erased", body = Forgotten),
+        (status = 400, description = "The body is no JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too long", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Neither a phone nor an e-mail, or both; `errors` says what", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn forget(
     request: HttpRequest,
     console: web::Data<Console>,
@@ -35,7 +48,7 @@ async fn forgotten(
     let erased = console.store.forget(vec![identity], console.clock.now()).await;
     let erased = erased.map_err(|error| store_problem(&error))?;
     tracing::warn!(erased, "a person was erased");
-    Ok(HttpResponse::Ok().json(json!({ "erased": erased })))
+    Ok(HttpResponse::Ok().json(Forgotten { erased }))
 }
 
 /// `{"phone":…}` or `{"email":…}`
@@ -70,6 +83,8 @@ fn identity(body: Value, region: &str) -> Result<Identity, Vec<FieldError>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

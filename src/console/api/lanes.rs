@@ -4,8 +4,8 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::future::try_join_all;
-use serde_json::{Value, json};
 
+use super::shapes::{LaneList, LaneView, Rate};
 use super::{Console, store_problem};
 use crate::config::Pace;
 use crate::delivery::{LaneStanding, Order, give_order, lane_standing};
@@ -13,6 +13,11 @@ use crate::lead::{DestinationId, Timestamp};
 use crate::problem::Problem;
 use crate::store::{Depth, StoreError};
 
+/// Every lane: how it stands, and what waits in it.
+#[utoipa::path(
+    get, path = "/api/lanes", tag = "lanes",
+    responses((status = 200, description = "All lanes", body = LaneList)),
+)]
 pub(super) async fn list(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
     listed(&request, &console).await.unwrap_or_else(|problem| problem.respond())
 }
@@ -27,9 +32,18 @@ async fn listed(request: &HttpRequest, console: &Console) -> Result<HttpResponse
     };
     let lanes = try_join_all(console.destinations.iter().map(lane)).await;
     let lanes = lanes.map_err(|error| store_problem(&error))?;
-    Ok(HttpResponse::Ok().json(json!({ "lanes": lanes })))
+    Ok(HttpResponse::Ok().json(LaneList { lanes }))
 }
 
+/// Stops a lane, in all replicas, until it is told to go on.
+#[utoipa::path(
+    post, path = "/api/lanes/{destination}/pause", tag = "lanes",
+    params(("destination" = DestinationId, Path, description = "The destination's name")),
+    responses(
+        (status = 200, description = "The lane as it stands now", body = LaneView),
+        (status = 404, description = "There is no such destination", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn pause(
     request: HttpRequest,
     console: web::Data<Console>,
@@ -38,6 +52,16 @@ pub(super) async fn pause(
     ordered(&request, &console, &lane, Order::Pause).await.unwrap_or_else(|p| p.respond())
 }
 
+/// Lets a lane go on. One that CareSoft refuses is tried at once; a silence that CareSoft asked for
+/// stays.
+#[utoipa::path(
+    post, path = "/api/lanes/{destination}/resume", tag = "lanes",
+    params(("destination" = DestinationId, Path, description = "The destination's name")),
+    responses(
+        (status = 200, description = "The lane as it stands now", body = LaneView),
+        (status = 404, description = "There is no such destination", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn resume(
     request: HttpRequest,
     console: web::Data<Console>,
@@ -77,18 +101,18 @@ fn view(
     standing: LaneStanding,
     depth: Depth,
     now: Timestamp,
-) -> Value {
+) -> LaneView {
     let LaneStanding { state, paused, closed, until } = standing;
-    json!({
-        "destination": lane,
-        "state": state,
-        "paused": paused,
-        "closed": closed,
-        "until": until,
-        "pending": depth.pending,
-        "oldest_seconds": depth.oldest.map(|oldest| now.since(oldest).as_secs()),
-        "unknown": depth.unknown,
-        "comments": depth.comments,
-        "rate": { "per_second": rate.per_second, "per_hour": rate.per_hour },
-    })
+    LaneView {
+        destination: lane.clone(),
+        state,
+        paused,
+        closed,
+        until,
+        pending: depth.pending,
+        oldest_seconds: depth.oldest.map(|oldest| now.since(oldest).as_secs()),
+        unknown: depth.unknown,
+        comments: depth.comments,
+        rate: Rate { per_second: rate.per_second.get(), per_hour: rate.per_hour.get() },
+    }
 }

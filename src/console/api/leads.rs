@@ -3,10 +3,11 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use utoipa::IntoParams;
 
+use super::shapes::{LeadPage, Submission};
 use super::{Console, store_problem};
-use crate::lead::{Identity, Malformed, Record, State};
+use crate::lead::{DestinationId, Identity, Malformed, SourceId, State, SubmissionId, Timestamp};
 use crate::normalise::{email, phone};
 use crate::problem::Problem;
 use crate::store::{Match, Query};
@@ -15,16 +16,35 @@ use crate::store::{Match, Query};
 const LIMIT_DEFAULT: usize = 50;
 
 /// The query of `GET /api/leads`, as text: each part says for itself what is wrong with it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ListQuery {
+    /// Any of these states, separated by commas.
+    #[param(
+        pattern = "^(pending|unknown|created|merged|dead|quarantined|test|erased)(,(pending|unknown|created|merged|dead|quarantined|test|erased))*$",
+        example = "dead,quarantined"
+    )]
     state: Option<String>,
+    /// From this source.
+    #[param(value_type = Option<SourceId>)]
     source: Option<String>,
+    /// To this destination.
+    #[param(value_type = Option<DestinationId>)]
     destination: Option<String>,
+    /// A phone in any spelling, an e-mail, an id, CareSoft's lead id or the platform's id.
     q: Option<String>,
+    /// Accepted at or after this.
+    #[param(value_type = Option<Timestamp>)]
     since: Option<String>,
+    /// Accepted before this.
+    #[param(value_type = Option<Timestamp>)]
     until: Option<String>,
+    /// The `next` of the page before.
+    #[param(pattern = r"^[A-Za-z0-9_-]{1,64}\.[0-9]{1,18}$")]
     cursor: Option<String>,
+    /// At most so many: 50 where it is not said, 500 at the most.
+    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
     limit: Option<String>,
 }
 
@@ -34,6 +54,14 @@ struct BadParameter {
     problem: Malformed,
 }
 
+/// The newest submissions, page by page. Pages stay as they are while others arrive.
+#[utoipa::path(
+    get, path = "/api/leads", tag = "ledger", params(ListQuery),
+    responses(
+        (status = 200, description = "A page", body = LeadPage),
+        (status = 400, description = "A parameter that cannot be used", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn list(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
     listed(&request, &console).await.unwrap_or_else(|problem| problem.respond())
 }
@@ -49,11 +77,20 @@ async fn listed(request: &HttpRequest, console: &Console) -> Result<HttpResponse
         .parse(&console.region)
         .map_err(|bad| bad_request(format!("{}: {}", bad.name, bad.problem)))?;
     let page = console.store.list(query).await.map_err(|error| store_problem(&error))?;
-    let leads: Vec<_> = page.records.iter().map(view).collect();
+    let leads = page.records.into_iter().map(Submission::from).collect();
     let next = page.next.map(|cursor| cursor.to_string());
-    Ok(HttpResponse::Ok().json(json!({ "leads": leads, "next": next })))
+    Ok(HttpResponse::Ok().json(LeadPage { leads, next }))
 }
 
+/// One submission, whole, with its history.
+#[utoipa::path(
+    get, path = "/api/leads/{id}", tag = "ledger",
+    params(("id" = SubmissionId, Path, description = "The submission's id")),
+    responses(
+        (status = 200, description = "The submission", body = Submission),
+        (status = 404, description = "There is no such submission", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn show(
     request: HttpRequest,
     console: web::Data<Console>,
@@ -71,21 +108,12 @@ async fn shown(
     let id = id.parse().map_err(|_| missing())?;
     let found = console.store.find(id).await.map_err(|error| store_problem(&error))?;
     let record = found.ok_or_else(missing)?;
-    Ok(HttpResponse::Ok().json(view(&record)))
+    Ok(HttpResponse::Ok().json(Submission::from(record)))
 }
 
 /// 404.
 pub(super) fn missing() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such lead")
-}
-
-/// A record as the API shows it: without what only delivery needs.
-fn view(record: &Record) -> Value {
-    let mut view = json!(record);
-    if let Some(lead) = view.get_mut("lead").and_then(Value::as_object_mut) {
-        lead.remove("fields");
-    }
-    view
 }
 
 fn bad_request(detail: String) -> Problem {

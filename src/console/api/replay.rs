@@ -5,9 +5,10 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::stream::{self, StreamExt};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::body::{self, Fields};
+use super::shapes::{ReplayMany, ReplayOne, ReplayedMany, ReplayedOne};
 use super::{Console, correction, leads, store_problem};
 use crate::config::NameOrder;
 use crate::lead::{Record, State, SubmissionId};
@@ -29,6 +30,23 @@ const BUSY_WAIT: Duration = Duration::from_millis(200);
 /// What can be replayed.
 const REPLAYABLE: [State; 3] = [State::Dead, State::Unknown, State::Quarantined];
 
+/// Gives a dead, unknown or quarantined submission another chance, corrected where the body says so.
+///
+/// It goes behind fresh ones, at the lane's pace. One whose person has a lead meanwhile joins that.
+#[utoipa::path(
+    post, path = "/api/leads/{id}/replay", tag = "ledger",
+    params(("id" = SubmissionId, Path, description = "The submission's id")),
+    request_body(content = Option<ReplayOne>, description = "What is corrected; nothing without one"),
+    responses(
+        (status = 200, description = "It was replayed", body = ReplayedOne),
+        (status = 400, description = "The body is no JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such submission", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Its `state` is against it, or no lead can be made of it", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too long", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Fields that cannot be used; `errors` says which", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn one(
     request: HttpRequest,
     console: web::Data<Console>,
@@ -62,17 +80,14 @@ async fn replay_one(
         },
     };
     let replayed = console.store.replay(id, console.clock.now(), content).await;
-    let answer = match replayed.map_err(|error| store_problem(&error))? {
-        Replayed::Queued => json!({ "status": "replayed", "id": id }),
-        Replayed::Merged { into } => {
-            json!({ "status": "replayed", "id": id, "merged_into": into })
-        }
-        Replayed::Test | Replayed::Quarantined => json!({ "status": "replayed", "id": id }),
+    let merged_into = match replayed.map_err(|error| store_problem(&error))? {
+        Replayed::Queued | Replayed::Test | Replayed::Quarantined => None,
+        Replayed::Merged { into } => Some(into),
         Replayed::Refused(state) => return Err(refused(state)),
         Replayed::Missing => return Err(leads::missing()),
     };
     tracing::info!(lead_id = %id, "a person has replayed a lead");
-    Ok(HttpResponse::Ok().json(answer))
+    Ok(HttpResponse::Ok().json(ReplayedOne { status: "replayed", id, merged_into }))
 }
 
 /// What a record holds when it is replayed without corrections.
@@ -153,6 +168,17 @@ fn unusable(why: &str) -> Problem {
     Problem::new(StatusCode::CONFLICT, "not-replayable", detail).with_state(State::Quarantined)
 }
 
+/// Replays all submissions of a state that match: newest first, 100,000 looked at in one call.
+#[utoipa::path(
+    post, path = "/api/replay", tag = "ledger", request_body = ReplayMany,
+    responses(
+        (status = 200, description = "How many were", body = ReplayedMany),
+        (status = 400, description = "The body is no JSON", body = Problem, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive in time", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too long", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Fields that cannot be used; `errors` says which", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn many(
     request: HttpRequest,
     console: web::Data<Console>,
@@ -175,8 +201,7 @@ async fn replay_many(
         tracing::info!(replayed, states, "a person has replayed leads");
     }
     match ended {
-        Ok(false) => Ok(HttpResponse::Ok().json(json!({ "replayed": replayed }))),
-        Ok(true) => Ok(HttpResponse::Ok().json(json!({ "replayed": replayed, "more": true }))),
+        Ok(more) => Ok(HttpResponse::Ok().json(ReplayedMany { replayed, more })),
         Err(error) => {
             let problem = store_problem(&error);
             let detail = "the store stopped answering; what is left is replayed by asking again";
@@ -267,6 +292,8 @@ async fn patiently(console: &Console, record: Record) -> Result<Replayed, StoreE
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]

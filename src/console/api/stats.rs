@@ -5,7 +5,9 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
+use super::shapes::Stats;
 use super::store_problem;
 use crate::console::Console;
 use crate::console::counting::{COUNTED_MAX, count};
@@ -21,12 +23,26 @@ const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 const COUNTING_MAX: Duration = Duration::from_secs(30);
 
 /// The query of `GET /api/stats`, as text.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct StatsQuery {
+    /// How far back: 1s to 31d, such as `30m`, `24h` or `7d`. Without it 24h.
+    #[param(
+        pattern = r"^([1-9]|[12]\d|3[01])d$|^[1-9]\d{0,2}h$|^[1-9]\d{0,4}m$|^[1-9]\d{0,5}s$",
+        example = "24h"
+    )]
     window: Option<String>,
 }
 
+/// What became of what was accepted lately: by state, source, hour and campaign; how long it took.
+#[utoipa::path(
+    get, path = "/api/stats", tag = "ledger", params(StatsQuery),
+    responses(
+        (status = 200, description = "The newest 50,000 of the window, counted", body = Stats),
+        (status = 400, description = "A parameter that cannot be used", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
 pub(super) async fn show(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
     shown(&request, &console).await.unwrap_or_else(|problem| problem.respond())
 }
