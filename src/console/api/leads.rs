@@ -44,7 +44,7 @@ pub(super) struct ListQuery {
     #[param(pattern = r"^[A-Za-z0-9_-]{1,64}\.[0-9]{1,18}$")]
     cursor: Option<String>,
     /// At most so many: 50 where it is not said, 500 at the most.
-    #[param(value_type = Option<u32>, minimum = 1, maximum = 500)]
+    #[param(value_type = Option<u64>)]
     limit: Option<String>,
 }
 

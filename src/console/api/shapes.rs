@@ -77,7 +77,6 @@ pub(super) struct Submission {
     state: State,
     /// Of a pending one: due, not due yet, or being sent.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(inline)]
     phase: Option<PhaseName>,
     source: SourceId,
     destination: DestinationId,
@@ -110,6 +109,7 @@ pub(super) struct Submission {
 /// What a pending submission is doing.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Phase)]
 enum PhaseName {
     Ready,
     Waiting,
@@ -478,8 +478,6 @@ struct Corrections {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the document is made of it; replay.rs reads")]
 pub(super) struct ReplayMany {
-    /// `dead`, `unknown` or `quarantined`.
-    #[schema(inline)]
     state: Replayable,
     source: Option<SourceId>,
     destination: Option<DestinationId>,
