@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::caresoft::Client;
 use crate::config::{self, Config, Destination, OnDuplicate, StoreUrl};
-use crate::console::Console;
+use crate::console::{Console, Pages};
 use crate::delivery::enrich::{EnrichError, Enricher, Runner};
 use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
@@ -167,6 +167,7 @@ impl App {
             notifier,
             counting: Semaphore::new(1),
             changes,
+            pages: Pages::default(),
             metrics,
             clock,
         });
@@ -215,6 +216,15 @@ impl App {
         .into_iter()
         .filter_map(|(is_set, key, meaning)| is_set.then_some((key, meaning)))
         .collect()
+    }
+
+    /// The path and query on the admin listener of a link that signs in to the console, once and
+    /// within a quarter of an hour.
+    ///
+    /// # Errors
+    /// The system gives no random bytes.
+    pub fn sign_in_link(&self) -> Result<String, getrandom::Error> {
+        self.console.pages.sign_in_link(self.console.clock.now())
     }
 
     /// What a 2xx is worth now: what the store says, or what is beside it while it is away.

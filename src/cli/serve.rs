@@ -122,7 +122,9 @@ async fn serve(config: &Config, role: Role, sandbox: Option<BesideIt>) -> anyhow
     }
     match &sandbox {
         Some(beside) => {
-            welcome(public.unwrap_or(config.server.listen), admin, beside.address, &admin_token);
+            let console = format!("http://{admin}{}", app.sign_in_link()?);
+            let public = public.unwrap_or(config.server.listen);
+            welcome(public, admin, beside.address, &console, &admin_token);
         }
         None => {
             let store = app.durability().await;
@@ -135,6 +137,10 @@ async fn serve(config: &Config, role: Role, sandbox: Option<BesideIt>) -> anyhow
             }
             if config.admin.token.is_none() {
                 println!("admin token of this start: {}", admin_token.expose_secret());
+                println!(
+                    "console, once and within 15 minutes: http://{admin}{}",
+                    app.sign_in_link()?
+                );
             }
         }
     }
@@ -201,7 +207,13 @@ fn leave_token(config: &Config, token: &SecretString) -> anyhow::Result<()> {
 }
 
 /// What a newcomer sees: this is a sandbox, where everything is, and what to paste.
-fn welcome(public: SocketAddr, admin: SocketAddr, sandbox: SocketAddr, token: &SecretString) {
+fn welcome(
+    public: SocketAddr,
+    admin: SocketAddr,
+    sandbox: SocketAddr,
+    console: &str,
+    token: &SecretString,
+) {
     let token = token.expose_secret();
     let secret = DEVELOPMENT_SECRET;
     println!(
@@ -211,6 +223,8 @@ simulator in this process; nothing leaves this machine.
 
   sample form   http://{public}/?utm_source=facebook&utm_campaign=tet
   simulator     http://{sandbox}/        (what a salesperson would see)
+  console       {console}
+                (signs in once, within 15 minutes; later by the token below)
   ledger        http://{admin}/api/leads   (Authorization: Bearer {token})
 
 Post a form:

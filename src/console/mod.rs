@@ -4,6 +4,7 @@
 mod api;
 mod counting;
 mod health;
+mod pages;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use actix_web::web::{self, ServiceConfig};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
+pub use self::pages::Pages;
 use crate::config::{Pace, Server};
 use crate::credentials::{bearer, equal};
 use crate::delivery::Lane;
@@ -48,6 +50,8 @@ pub struct Console {
     pub counting: Semaphore,
     /// What becomes of submissions, for who reads it as it happens.
     pub changes: Changes,
+    /// What the pages remember.
+    pub pages: Pages,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// For ages.
@@ -57,11 +61,13 @@ pub struct Console {
 impl Console {
     /// The routes of the admin listener.
     pub fn routes(self: &Arc<Self>, routes: &mut ServiceConfig) {
-        routes.app_data(web::Data::from(Arc::clone(self))).configure(api::routes).default_service(
-            web::to(async || {
+        routes
+            .app_data(web::Data::from(Arc::clone(self)))
+            .configure(api::routes)
+            .configure(pages::routes)
+            .default_service(web::to(async || {
                 Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here").respond()
-            }),
-        );
+            }));
     }
 
     /// Refuses a request that does not bear the admin token.

@@ -15,6 +15,8 @@ mod chance;
 #[path = "../servers/chromium.rs"]
 mod chromium;
 mod commands;
+mod console;
+mod console_browser;
 mod contradictions;
 mod crashes;
 mod delivery;

@@ -152,7 +152,7 @@ fn number(name: &'static str, text: Option<String>) -> Result<Option<u64>, BadPa
 }
 
 /// Everything that a search text can mean.
-fn readings(q: &str, region: &str) -> Vec<Match> {
+pub(in crate::console) fn readings(q: &str, region: &str) -> Vec<Match> {
     let mut readings = vec![Match::ExternalId(q.to_owned())];
     readings.extend(q.parse().ok().map(Match::Id));
     readings.extend(q.parse().ok().map(Match::UpstreamLead));

@@ -7,8 +7,8 @@ mod document;
 mod events;
 mod forget;
 mod lanes;
-mod leads;
-mod replay;
+pub(super) mod leads;
+pub(super) mod replay;
 pub(super) mod shapes;
 mod stats;
 

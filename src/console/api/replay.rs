@@ -91,7 +91,7 @@ async fn replay_one(
 }
 
 /// What a record holds when it is replayed without corrections.
-enum Anew {
+pub(in crate::console) enum Anew {
     /// What it held.
     AsItIs,
     /// It was quarantined, and its body read as its source reads one now.
@@ -100,7 +100,10 @@ enum Anew {
     Unusable(String),
 }
 
-async fn anew(console: &Console, record: &Record) -> Result<Anew, StoreError> {
+pub(in crate::console) async fn anew(
+    console: &Console,
+    record: &Record,
+) -> Result<Anew, StoreError> {
     if record.state != State::Quarantined {
         return Ok(Anew::AsItIs);
     }
@@ -117,7 +120,7 @@ async fn anew(console: &Console, record: &Record) -> Result<Anew, StoreError> {
 }
 
 /// The record's lead with its corrections, and who that is.
-fn corrected(
+pub(in crate::console) fn corrected(
     console: &Console,
     record: Record,
     correction: Correction,
@@ -275,7 +278,10 @@ async fn replay_all(console: &Console, mut query: Query) -> (u64, Result<bool, S
 }
 
 /// Forms go first: while the store has too much to do, a replay waits.
-async fn patiently(console: &Console, record: Record) -> Result<Replayed, StoreError> {
+pub(in crate::console) async fn patiently(
+    console: &Console,
+    record: Record,
+) -> Result<Replayed, StoreError> {
     let content = match anew(console, &record).await? {
         Anew::AsItIs => None,
         Anew::Read(content) => Some(*content),

@@ -5,6 +5,7 @@ mod asking;
 mod comment;
 mod look;
 mod names;
+mod preview;
 mod sending;
 mod tasks;
 #[cfg(test)]
