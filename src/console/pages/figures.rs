@@ -35,6 +35,8 @@ struct Figure<T> {
     counted_at: Instant,
     good_for: Duration,
     is_being_counted: bool,
+    /// Something was changed while it was counted.
+    is_void: bool,
 }
 
 impl<K, T> Default for Kept<K, T> {
@@ -65,6 +67,9 @@ where
             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(figure) = kept.get_mut(&key) else { return };
             figure.is_being_counted = false;
+            if std::mem::take(&mut figure.is_void) {
+                return; // and is due at once
+            }
             figure.counted_at = Instant::now();
             figure.good_for = FRESH.max(began.elapsed() * REST);
             match counted {
@@ -87,6 +92,7 @@ where
             counted_at: Instant::now(),
             good_for: Duration::ZERO,
             is_being_counted: false,
+            is_void: false,
         });
         let is_old = figure.counted_at.elapsed() >= figure.good_for;
         let is_due = is_old && !figure.is_being_counted;
@@ -98,7 +104,9 @@ where
     pub(super) fn forget(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, figure| figure.is_being_counted);
-        kept.values_mut().for_each(|figure| figure.value = None);
+        for figure in kept.values_mut() {
+            (figure.value, figure.good_for, figure.is_void) = (None, Duration::ZERO, true);
+        }
     }
 }
 

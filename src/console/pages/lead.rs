@@ -64,6 +64,7 @@ struct Page<'a> {
     request: Option<String>,
     touches: Vec<Touch>,
     can_replay: bool,
+    may_have_raw: bool,
     can_show_request: bool,
 }
 
@@ -176,6 +177,7 @@ async fn shown(
         v: visit,
         done,
         can_replay: MENDABLE.contains(&record.state),
+        may_have_raw: MENDABLE.contains(&record.state) || record.state == State::Pending,
         can_show_request: lane.is_some() && record.lead.is_some(),
         record: &record,
         lead,

@@ -277,6 +277,8 @@ words! {
     event_promoted: "promoted", "được chọn thay";
     event_erased: "erased", "đã xóa";
     times_are: "Times are Vietnam's (UTC+7).", "Giờ Việt Nam (UTC+7).";
+    stale_page: "The gateway does not answer: this is how it was. It is tried again.",
+        "Không kết nối được: đây là số liệu cũ. Đang thử lại.";
     in_caresoft: "Lead in CareSoft", "Khách trong CareSoft";
     only_admins: "For the gateway's operator", "Dành cho người vận hành";
     spool_waits: "submissions wait in the spool: the store is away", "lượt đang chờ trong bộ đệm: kho dữ liệu đang vắng";

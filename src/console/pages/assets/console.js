@@ -23,6 +23,7 @@
   const fetched = async (address, options) => {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     const response = await fetch(address, { ...options, signal, credentials: 'same-origin' });
+    if (response.redirected) location.reload(); // the session is over: this page asks for the token
     if (!response.ok || response.redirected) throw new Error(String(response.status));
     return new DOMParser().parseFromString(await response.text(), 'text/html');
   };
@@ -75,7 +76,9 @@
   let due;
   const follow = async () => {
     clearTimeout(due);
-    try { await refresh(); } catch { /* it is tried again */ }
+    // A wall screen must not show old figures as if they were new.
+    const stale = document.getElementById('stale');
+    try { await refresh(); stale.hidden = true; } catch { stale.hidden = false; }
     due = setTimeout(follow, EVERY_MS);
   };
   offerCopies(document);
