@@ -1,5 +1,5 @@
-//! What the operator sees and says: health, metrics, and through the admin API the ledger, its
-//! figures, replays and lanes.
+//! What the operator sees and says: health, metrics, and through the admin API and the pages the
+//! ledger, its figures, replays and lanes.
 
 mod api;
 mod counting;

@@ -168,7 +168,7 @@ async fn replay_the_rest(desk: &Desk<'_>) {
     desk.tab.follow("[data-group]").await;
     assert_eq!(desk.text("#number").await, "3");
     desk.tab.follow("#replay-all").await;
-    desk.tab.arrives_at(&desk.url("/trouble?done=replayed")).await;
+    desk.tab.arrives_at(&desk.url("/trouble?done=replayed-3")).await;
     desk.sees("!document.querySelector('[data-group]')").await;
 }
 

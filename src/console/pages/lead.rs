@@ -51,7 +51,7 @@ impl Mapping {
 #[template(path = "lead.html")]
 struct Page<'a> {
     v: &'a Visit,
-    done: Option<&'static str>,
+    done: Option<String>,
     record: &'a Record,
     lead: Lead,
     is_revealed: bool,
@@ -147,7 +147,7 @@ async fn shown(
     visit: &Visit,
     id: &str,
     asked: Asked,
-    done: Option<&'static str>,
+    done: Option<String>,
 ) -> Result<HttpResponse, Refusal> {
     let record = find(visit, id).await?;
     let store = &visit.console.store;

@@ -29,7 +29,7 @@ const SEARCH_MAX: usize = 200;
 #[template(path = "leads.html")]
 struct Page<'a> {
     v: &'a Visit,
-    done: Option<&'static str>,
+    done: Option<String>,
     filters: Filters,
     sources: Vec<String>,
     destinations: Vec<String>,
@@ -164,7 +164,7 @@ pub(super) async fn list(visit: Visit, request: HttpRequest) -> HttpResponse {
 async fn listed(
     visit: &Visit,
     filters: Filters,
-    done: Option<&'static str>,
+    done: Option<String>,
 ) -> Result<HttpResponse, Refusal> {
     let found = visit.console.store.list(filters.query()?).await?;
     let older = found.next.as_ref().map(|cursor| filters.with_cursor(&cursor.to_string()));
@@ -193,7 +193,7 @@ fn page(
     found: &Found,
     older: Option<String>,
     is_found: bool,
-    done: Option<&'static str>,
+    done: Option<String>,
 ) -> HttpResponse {
     visit.page(&Page {
         v: visit,

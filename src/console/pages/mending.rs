@@ -114,6 +114,6 @@ async fn replayed(visit: &Visit, key: &str, payload: Payload) -> Result<HttpResp
     console.pages.forget_figures();
     match ended {
         Ok(Err(refusal)) => Err(refusal),
-        Ok(Ok(())) | Err(_) => Ok(visit.done("/trouble", "replayed")),
+        Ok(Ok(())) | Err(_) => Ok(visit.done("/trouble", &format!("replayed-{replayed}"))),
     }
 }

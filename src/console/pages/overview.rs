@@ -27,7 +27,7 @@ pub(super) const SILENT_AFTER: Duration = Duration::from_secs(24 * 3600);
 #[template(path = "overview.html")]
 struct Page<'a> {
     v: &'a Visit,
-    done: Option<&'static str>,
+    done: Option<String>,
     needs: Vec<Need>,
     /// `None`: still counted.
     today: Option<Today>,
@@ -84,18 +84,24 @@ pub(super) async fn show(visit: Visit, request: HttpRequest) -> HttpResponse {
     visit.answer(shown(&visit, done).await)
 }
 
-/// What was done just now, in words.
-pub(super) fn done(visit: &Visit, request: &HttpRequest) -> Option<&'static str> {
-    Some(match asked(request, "done")?.as_str() {
+/// What was done just now, in words: `replayed`, or `replayed-214`.
+pub(super) fn done(visit: &Visit, request: &HttpRequest) -> Option<String> {
+    let asked = asked(request, "done")?;
+    let (what, number) = asked.split_once('-').unwrap_or((&asked, ""));
+    let told = match what {
         "replayed" => visit.w.done_replayed,
         "paused" => visit.w.done_paused,
         "resumed" => visit.w.done_resumed,
         "forgotten" => visit.w.done_forgotten,
         _ => return None,
-    })
+    };
+    match number.parse().ok() {
+        Some(number) => Some(format!("{told}: {}", count(number, visit.language))),
+        None => Some(format!("{told}.")),
+    }
 }
 
-async fn shown(visit: &Visit, done: Option<&'static str>) -> Result<HttpResponse, Refusal> {
+async fn shown(visit: &Visit, done: Option<String>) -> Result<HttpResponse, Refusal> {
     let console = &visit.console;
     let ledger = console.store.ledger().await?;
     let day = day(visit).await;

@@ -109,7 +109,7 @@ impl Trouble {
 #[template(path = "trouble.html")]
 struct Page<'a> {
     v: &'a Visit,
-    done: Option<&'static str>,
+    done: Option<String>,
     trouble: Option<Arc<Trouble>>,
 }
 

@@ -255,10 +255,10 @@ words! {
     days_30: "30 days", "30 ngày";
     other: "other", "khác";
     without: "(none)", "(không có)";
-    done_replayed: "Replayed.", "Đã gửi lại.";
-    done_paused: "Paused.", "Đã tạm dừng.";
-    done_resumed: "It goes on.", "Đã chạy tiếp.";
-    done_forgotten: "Erased.", "Đã xóa.";
+    done_replayed: "Replayed", "Đã gửi lại";
+    done_paused: "Paused", "Đã tạm dừng";
+    done_resumed: "It goes on", "Đã chạy tiếp";
+    done_forgotten: "Erased", "Đã xóa";
     went_wrong: "That did not work", "Không thực hiện được";
     not_found: "There is nothing here.", "Không có gì ở đây.";
     store_away: "The store does not answer. Try again in a moment.", "Kho dữ liệu không phản hồi. Hãy thử lại sau.";
