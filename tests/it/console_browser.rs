@@ -111,7 +111,7 @@ async fn sign_in(desk: &Desk<'_>) {
     desk.tab.fill("#token", ADMIN_TOKEN).await;
     desk.tab.follow("#enter").await;
     desk.open("/").await;
-    assert_eq!(desk.text("[data-today=accepted]").await, "4");
+    desk.sees("document.querySelector('[data-today=accepted]')?.textContent == '4'").await;
     assert_eq!(desk.text("[data-today=dead]").await, "4");
     desk.sees("document.querySelector('.needs li.bad')?.textContent.includes('4 dead')").await;
     assert_eq!(desk.tab.run("document.cookie").await, "", "no script reads a cookie");

@@ -9,7 +9,7 @@ use super::trouble::MENDABLE;
 use super::visit::{Posted, Refusal, Visit};
 use crate::console::api::replay::{Anew, anew, corrected};
 use crate::delivery::{Order, give_order};
-use crate::lead::{Identity, Record};
+use crate::lead::{Identity, Record, State};
 use crate::normalise::correct::{Correction, Entries};
 use crate::normalise::email;
 use crate::problem::Problem;
@@ -84,8 +84,12 @@ async fn mendable(visit: &Visit, id: &str) -> Result<Record, Refusal> {
     let record = find(visit, id).await?;
     match MENDABLE.contains(&record.state) {
         true => Ok(record),
-        false => Err(Refusal::Conflict(visit.w.state(record.state).to_owned())),
+        false => Err(not_replayable(visit, record.state)),
     }
+}
+
+fn not_replayable(visit: &Visit, state: State) -> Refusal {
+    Refusal::Conflict(format!("{}: {}.", visit.w.not_replayable, visit.w.state(state)))
 }
 
 async fn put_back(
@@ -94,7 +98,7 @@ async fn put_back(
     content: Option<Content>,
 ) -> Result<HttpResponse, Refusal> {
     match visit.console.store.replay(record.id, visit.now, content).await? {
-        Replayed::Refused(state) => Err(Refusal::Conflict(visit.w.state(state).to_owned())),
+        Replayed::Refused(state) => Err(not_replayable(visit, state)),
         Replayed::Missing => Err(Refusal::Missing),
         Replayed::Queued | Replayed::Merged { .. } | Replayed::Test | Replayed::Quarantined => {
             tracing::info!(lead_id = %record.id, "a person has replayed a lead");

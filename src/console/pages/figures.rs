@@ -18,7 +18,7 @@ const FRESH: Duration = Duration::from_secs(10);
 const REST: u32 = 10;
 
 /// Who asks for figures that nobody has counted yet waits so long for them.
-const FIRST_WAIT: Duration = Duration::from_secs(5);
+const FIRST_WAIT: Duration = Duration::from_secs(2);
 
 /// Records that one walk looks at, the newest first.
 pub(super) const WALK_MAX: usize = 50_000;

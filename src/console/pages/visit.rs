@@ -118,6 +118,12 @@ impl Visit {
         }
     }
 
+    /// The page that a form which was refused is on.
+    pub(super) fn way_back(&self) -> &str {
+        let page = self.path.rsplit_once('/').map_or("/", |(page, _)| page);
+        if page.starts_with("/leads/") || page.starts_with("/trouble/") { page } else { "/" }
+    }
+
     /// The other language.
     pub(super) fn other_language(&self) -> &'static str {
         self.language.either("vi", "en")

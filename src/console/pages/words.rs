@@ -222,6 +222,8 @@ words! {
     mapping_sample: "Tried now on the newest of them", "Thử đọc lại các lượt mới nhất";
     usable_now: "can be used now", "dùng được";
     back: "Back", "Quay lại";
+    not_replayable: "Only what is dead, quarantined or unsure is replayed. This one is",
+        "Chỉ gửi lại được lượt thất bại, cách ly hoặc chưa rõ. Lượt này";
     nothing_to_mend: "Nothing is dead, quarantined or unsure.", "Không có lượt nào thất bại, cách ly hay chưa rõ.";
     looked_at_part: "There are more; the newest are shown.", "Còn nữa; chỉ hiện phần mới nhất.";
     preset: "Preset", "Mẫu";
