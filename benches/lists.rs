@@ -4,7 +4,6 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
-#[allow(dead_code, reason = "other benchmarks and tests use the rest")]
 #[path = "../tests/servers/mod.rs"]
 mod servers;
 

@@ -24,6 +24,11 @@ const APPLICATION: i64 = 0x4c65_6164;
 /// that should not be there.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Whoever had the database before may still be going; and while a process starts another program,
+/// that has its files for a moment.
+const LOCK_TRIES: u32 = 20;
+const LOCK_WAIT: Duration = Duration::from_millis(50);
+
 /// More than there are statements.
 const STATEMENTS_MAX: usize = 128;
 
@@ -40,14 +45,16 @@ impl Lock {
         let failed = |error| io_error("locking", &path, &error);
         let file =
             private().write(true).create(true).truncate(false).open(&path).map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::Error(error)) => Err(io_error("locking", &path, &error)),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Unavailable(format!(
-                "{} is in use by another leadgate process",
-                database.display()
-            ))),
+        for _ in 0..LOCK_TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(TryLockError::Error(error)) => return Err(io_error("locking", &path, &error)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_WAIT),
+            }
         }
+        let database = database.display();
+        let used = format!("{database} is in use by another leadgate process");
+        Err(StoreError::Unavailable(used))
     }
 }
 
