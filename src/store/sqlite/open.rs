@@ -40,6 +40,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Takes it, or says that somebody else has it.
+    #[allow(clippy::disallowed_methods, reason = "nobody tells when a file's lock is let go of")]
     pub(super) fn take(database: &Path) -> Result<Self, StoreError> {
         let path = beside(database, ".lock");
         let failed = |error| io_error("locking", &path, &error);
