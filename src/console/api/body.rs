@@ -93,9 +93,16 @@ impl Fields {
         }
     }
 
-    /// A text that is read as something; an empty one is none.
+    /// A text that is read as something; `null` is none, and an empty text is no such thing.
     pub(super) fn parsed<T: FromStr<Err = Malformed>>(&mut self, name: &'static str) -> Option<T> {
-        let text = self.text(name).filter(|text| !text.is_empty())?;
+        let text = match self.value(name)? {
+            Value::String(text) => text,
+            Value::Null => return None,
+            _ => {
+                self.fault(name, "type", "expected a text or null");
+                return None;
+            }
+        };
         text.parse()
             .map_err(|problem: Malformed| self.fault(name, "malformed", problem.to_string()))
             .ok()
@@ -156,9 +163,10 @@ mod tests {
     fn what_is_no_object_has_no_fields() {
         assert!(Fields::of(Value::Null, "body").finish().is_empty());
         assert_eq!(Fields::of(json!([]), "body").finish()[0].field, "body");
-        let mut fields = Fields::of(json!({"state": "gone", "source": null}), "body");
+        let mut fields = Fields::of(json!({"state": "gone", "source": null, "until": ""}), "body");
+        assert_eq!(fields.parsed::<crate::lead::Timestamp>("until"), None);
         assert_eq!(fields.parsed::<State>("state"), None);
         assert_eq!(fields.parsed::<crate::lead::SourceId>("source"), None);
-        assert_eq!(fields.finish().len(), 1);
+        assert_eq!(fields.finish().len(), 2, "the state, and a moment that is none");
     }
 }

@@ -148,7 +148,8 @@ fn parameter<T: std::str::FromStr<Err = Malformed>>(
 
 fn number(name: &'static str, text: Option<String>) -> Result<Option<u64>, BadParameter> {
     let problem = Malformed("expected a number");
-    text.map(|text| text.parse().map_err(|_| BadParameter { name, problem })).transpose()
+    let parsed = |text: String| text.parse::<i64>().ok().and_then(|n| u64::try_from(n).ok());
+    text.map(|text| parsed(text).ok_or(BadParameter { name, problem })).transpose()
 }
 
 /// Everything that a search text can mean.
