@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
 
-use crate::gateway::{Backing, CareSoft, Gateway, toml_of};
+use crate::gateway::{Backing, CareSoft, Gateway, eventually, toml_of};
 use crate::served::{leadgate, told};
 
 /// A folder of `tests/fixtures`, or one file of it, and the preset that it is for; with the name
@@ -468,6 +468,29 @@ async fn the_same_content_is_the_same_submission_where_there_is_no_id() {
     assert_ne!(other, first);
     assert_eq!(gateway.record(&other).await["state"], "merged");
     assert_eq!(records(&gateway).await.len(), 2);
+    gateway.stop().await;
+}
+
+/// What LadiPage captures of a form that is not sent yet, and the form itself, are one lead that says
+/// both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_captured_of_a_form_and_the_form_are_one_lead() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = gateway(&caresoft, "preset = \"ladipage\"").await;
+    let captured = json!({"phone": "0900000001", "status_send": "capture", "utm_source": "zalo"});
+    let first = gateway.submit(captured).await;
+    gateway.settled(&first, &["created"]).await;
+    let whole = json!({"phone": "0900000001", "name": "Thử", "message": "cần tư vấn"});
+    let second = gateway.submit(whole).await;
+    let record = gateway.record(&second).await;
+    assert_eq!((&record["state"], &record["duplicate_of"]), (&json!("merged"), &json!(first)));
+    let lead = eventually("the lead says both", || async {
+        let [lead] = <[_; 1]>::try_from(caresoft.leads_of("0900000001")).ok()?;
+        let is_said = lead.comments.iter().any(|comment| comment.body.contains("cần tư vấn"));
+        is_said.then_some(lead)
+    })
+    .await;
+    assert!(lead.received["ref_url"].as_str().unwrap().contains("utm_source=zalo"));
     gateway.stop().await;
 }
 
