@@ -160,8 +160,8 @@ impl Trial {
             Err(Unkept::Trapped) => {
                 json!({"verdict": "dropped", "reason": "the honeypot is filled in"})
             }
-            Err(Unkept::TooMany) => self.unusable("more than 1000 fields"),
-            Err(Unkept::Refused(faults)) => {
+            Err(Unkept::TooMany(_)) => self.unusable("more than 1000 fields"),
+            Err(Unkept::Refused(faults, _)) => {
                 let faults: Vec<_> = faults.iter().map(|fault| fault.message.as_str()).collect();
                 json!({"verdict": "refused", "reason": faults.join("; ")})
             }

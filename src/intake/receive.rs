@@ -238,23 +238,17 @@ impl Post<'_> {
                 batch.push(self.admission(Kept::unusable(None, &why, raw)));
             }
             for item in items.leads {
-                let itself = several.then(|| element_body(&item));
-                match self.take_lead(item, several.then_some(place), &mut batch) {
-                    Ok(()) => {}
-                    Err(unkept) => refused.push((itself, unkept)),
-                }
+                refused.extend(self.take_lead(item, several.then_some(place), &mut batch).err());
                 place += 1;
             }
         }
         match refused.pop() {
             // Nothing of it is taken: whoever sent it is told.
-            Some((_, Unkept::Refused(faults))) if batch.ids.is_empty() => Err(invalid(faults)),
-            Some((_, Unkept::TooMany)) if batch.ids.is_empty() => Err(refusal(TOO_MANY)),
+            Some(Unkept::Refused(faults, _)) if batch.ids.is_empty() => Err(invalid(faults)),
+            Some(Unkept::TooMany(_)) if batch.ids.is_empty() => Err(refusal(TOO_MANY)),
             last => {
-                for (itself, unkept) in refused.into_iter().chain(last) {
-                    let kept = itself.map(|itself| Source::keep_refused(itself, &unkept));
-                    kept.into_iter().for_each(|kept| batch.push(self.admission(kept)));
-                }
+                let kept = refused.into_iter().chain(last).filter_map(Source::keep_refused);
+                kept.for_each(|kept| batch.push(self.admission(kept)));
                 Ok(batch)
             }
         }

@@ -43,15 +43,15 @@ pub enum Place<'a> {
     Itself,
 }
 
-/// Why nothing is stored of an element.
+/// Why nothing is stored of an element; with the element by itself, unless it was alone.
 #[derive(Debug)]
 pub enum Unkept {
     /// The honeypot is filled in: a bot's.
     Trapped,
     /// Whoever sent it can be told what is wrong with it.
-    Refused(Vec<Fault>),
+    Refused(Vec<Fault>, Option<RawBody>),
     /// More than 1000 fields.
-    TooMany,
+    TooMany(Option<RawBody>),
 }
 
 impl Unkept {
@@ -59,8 +59,8 @@ impl Unkept {
     const fn reason(&self) -> &'static str {
         match self {
             Self::Trapped => "its honeypot is filled in",
-            Self::Refused(_) => NOBODY,
-            Self::TooMany => "more than 1000 fields",
+            Self::Refused(..) => NOBODY,
+            Self::TooMany(_) => "more than 1000 fields",
         }
     }
 }
@@ -152,8 +152,14 @@ impl Source {
 
     /// An element that would be refused alone, and came with others that are taken: nobody could be
     /// told of it alone, so it is kept.
-    pub fn keep_refused(element: RawBody, unkept: &Unkept) -> Kept {
-        Kept::unusable(None, unkept.reason(), element)
+    pub fn keep_refused(unkept: Unkept) -> Option<Kept> {
+        let reason = unkept.reason();
+        match unkept {
+            Unkept::Refused(_, itself) | Unkept::TooMany(itself) => {
+                itself.map(|itself| Kept::unusable(None, reason, itself))
+            }
+            Unkept::Trapped => None,
+        }
     }
 
     /// What needs no look at the person's data: that it is to be fetched, or to be erased.
@@ -184,7 +190,10 @@ impl Source {
             Place::Nth(_) | Place::Itself => Raw::Element(element_body(&element)),
         };
         let extracted = preset.extract(element, self.honeypot.as_deref());
-        let extracted = extracted.map_err(|TooMany| Unkept::TooMany)?;
+        let extracted = match extracted {
+            Ok(extracted) => extracted,
+            Err(TooMany) => return Err(Unkept::TooMany(itself.element())),
+        };
         if extracted.trapped {
             return Err(Unkept::Trapped);
         }
@@ -205,7 +214,7 @@ impl Source {
             return Ok(Content::Lead { lead, identities });
         }
         if self.invalid == Invalid::Reject {
-            return Err(Unkept::Refused(faults));
+            return Err(Unkept::Refused(faults, itself.element()));
         }
         let raw = match itself {
             Raw::Whole(whole) => whole(),
@@ -237,6 +246,16 @@ impl Source {
 enum Raw<'a> {
     Whole(&'a dyn Fn() -> RawBody),
     Element(RawBody),
+}
+
+impl Raw<'_> {
+    /// The element by itself, where it is not the whole post.
+    fn element(self) -> Option<RawBody> {
+        match self {
+            Self::Whole(_) => None,
+            Self::Element(element) => Some(element),
+        }
+    }
 }
 
 /// Why a lead without an identity is of no use.
