@@ -14,7 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::caresoft::Client;
 use crate::config::{self, Config, Destination, OnDuplicate, StoreUrl};
-use crate::console::{Console, Pages};
+use crate::console::{self, Console, Outlet, Pages};
 use crate::delivery::enrich::{EnrichError, Enricher, Runner};
 use crate::delivery::{Composer, Hosts, Lane};
 use crate::intake::Intake;
@@ -154,8 +154,9 @@ impl App {
             lanes = delivery.lanes()?;
             runners = delivery.runners(&sources)?;
         }
-        let rates = config.destinations.iter();
-        let rates = rates.map(|(id, destination)| (id.clone(), destination.rate));
+        let outlets = config.destinations.iter();
+        let outlets = outlets.map(|(id, destination)| (id.clone(), Outlet::from(destination)));
+        let takes_submissions = surroundings.public.is_some();
         let console = Arc::new(Console {
             token: surroundings.admin_token.clone(),
             region: config.phone.default_region.clone(),
@@ -163,7 +164,9 @@ impl App {
             sources,
             store: Arc::clone(&store),
             lanes,
-            destinations: rates.collect(),
+            destinations: outlets.collect(),
+            intake: takes_submissions.then(|| Arc::clone(&intake)),
+            silent_after: console::silent_after(config),
             notifier,
             counting: Semaphore::new(1),
             changes,

@@ -1,7 +1,6 @@
 //! Secrets that a request presents, and how they are compared.
 
-use actix_web::HttpRequest;
-use actix_web::http::header::AUTHORIZATION;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
@@ -11,8 +10,8 @@ pub fn equal(presented: &[u8], secret: &SecretString) -> bool {
 }
 
 /// The token of an `Authorization: Bearer` header.
-pub fn bearer(request: &HttpRequest) -> Option<Vec<u8>> {
-    let value = request.headers().get(AUTHORIZATION)?.as_bytes();
+pub fn bearer(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let value = headers.get(AUTHORIZATION)?.as_bytes();
     let (scheme, token) = value.split_at_checked(7)?;
     scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii().to_vec())
 }

@@ -113,6 +113,7 @@ pub(crate) fn destination(base_url: &str, domain: &str) -> Destination {
         lockout: Duration::from_secs(900),
         marker: Marker::None,
         comment_author_id: None,
+        lead_url: None,
         lead: LeadSettings::default(),
     }
 }

@@ -7,7 +7,6 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::admin::http_client;
@@ -15,7 +14,7 @@ use super::progress::Progress;
 use super::{Failed, Invocation, block_on};
 use crate::config::{Config, Source};
 use crate::lead::{Clock, SourceId};
-use crate::preset::{FakePerson, Outgoing, Preset, TOKEN};
+use crate::preset::{FakePerson, Outgoing, Preset};
 
 /// The most samples that one call sends.
 const COUNT_MAX: u32 = 100_000;
@@ -138,10 +137,7 @@ impl Sender<'_> {
             (None, Some(sample)) => sample,
             (None, None) => bail!("nothing to post"),
         };
-        self.preset.verify.sign(&mut post, &self.address, &self.source.secrets, now)?;
-        if let Some(token) = self.source.secrets.get(TOKEN).and_then(|tokens| tokens.first()) {
-            post.set_header("X-Leadgate-Token", token.expose_secret().to_owned());
-        }
+        self.preset.sign(&mut post, &self.address, &self.source.secrets, now)?;
         Ok(post)
     }
 }

@@ -11,6 +11,7 @@ mod challenge;
 mod document;
 mod environment;
 mod fault;
+mod lead_url;
 mod model;
 mod notify;
 mod overrides;
@@ -30,6 +31,7 @@ pub use challenge::{Challenge, ChallengeKind, OnFailure};
 pub use environment::{Environment, MapEnvironment, ProcessEnvironment};
 pub use fault::{Fault, Faults};
 pub(crate) use fault::{did_you_mean, quoted, sort as sort_faults};
+pub use lead_url::LeadUrl;
 pub use model::*;
 pub use notify::{HookUrl, Notify, NotifyEvent, SigningKey};
 pub use places::{Places, dotted};
@@ -140,6 +142,8 @@ pub fn zero_setup(
         if id.as_str() == "sandbox" {
             destination.base_url = sandbox.clone();
             destination.token = token.clone();
+            let shown = LeadUrl::parse(&format!("{sandbox}#lead-{{id}}")).ok();
+            destination.lead_url = destination.lead_url.take().or(shown);
         }
     }
     Ok(config)

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::challenge::Challenge;
+use super::lead_url::LeadUrl;
 use super::notify::Notify;
 use crate::lead::{DestinationId, SourceId, State};
 
@@ -212,6 +213,8 @@ pub struct Destination {
     pub marker: Marker,
     /// Whose name a comment bears.
     pub comment_author_id: Option<u64>,
+    /// Where a lead is shown to a person, for links to it.
+    pub lead_url: Option<LeadUrl>,
     /// What every lead gets unless its source says otherwise.
     pub lead: LeadSettings,
 }

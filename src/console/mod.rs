@@ -9,6 +9,7 @@ mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
@@ -17,9 +18,10 @@ use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
 pub use self::pages::Pages;
-use crate::config::{Pace, Server};
+use crate::config::{self, Config, LeadUrl, Pace, Server};
 use crate::credentials::{bearer, equal};
 use crate::delivery::Lane;
+use crate::intake::Intake;
 use crate::lead::{Clock, DestinationId};
 use crate::notify::Notifier;
 use crate::problem::Problem;
@@ -42,8 +44,12 @@ pub struct Console {
     pub store: Arc<dyn Store>,
     /// The lanes of this process.
     pub lanes: Vec<Arc<Lane>>,
-    /// Every destination and its pace, whether this process delivers to it or not.
-    pub destinations: BTreeMap<DestinationId, Pace>,
+    /// Every destination, whether this process delivers to it or not.
+    pub destinations: BTreeMap<DestinationId, Outlet>,
+    /// The way in, for a sample; without one this process takes no submissions.
+    pub intake: Option<Arc<Intake>>,
+    /// A source that has sent before is silent when it sends nothing for so long.
+    pub silent_after: Duration,
     /// Is told when a person stops a lane or lets it go on.
     pub notifier: Notifier,
     /// Held by who goes through the ledger: one at a time.
@@ -56,6 +62,34 @@ pub struct Console {
     pub metrics: Arc<Metrics>,
     /// For ages.
     pub clock: Clock,
+}
+
+/// A destination, as far as the pages show it.
+pub struct Outlet {
+    /// How fast it may be sent to.
+    pub pace: Pace,
+    /// The host that leads are made at.
+    pub host: String,
+    /// Where a lead is shown to a person.
+    pub lead_url: Option<LeadUrl>,
+}
+
+impl From<&config::Destination> for Outlet {
+    fn from(destination: &config::Destination) -> Self {
+        Self {
+            pace: destination.rate,
+            host: destination.base_url.authority().to_owned(),
+            lead_url: destination.lead_url.clone(),
+        }
+    }
+}
+
+/// A source is silent after this where the configuration does not say.
+const SILENT_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// When a source is silent: what its notice goes by, if there is one.
+pub fn silent_after(config: &Config) -> Duration {
+    config.notify.as_ref().and_then(|notify| notify.silent_after).unwrap_or(SILENT_AFTER)
 }
 
 impl Console {
@@ -72,7 +106,7 @@ impl Console {
 
     /// Refuses a request that does not bear the admin token.
     fn authorise(&self, request: &HttpRequest) -> Result<(), Problem> {
-        if bearer(request).is_some_and(|token| equal(&token, &self.token)) {
+        if bearer(request.headers()).is_some_and(|token| equal(&token, &self.token)) {
             return Ok(());
         }
         let detail = "send the admin token as Authorization: Bearer";

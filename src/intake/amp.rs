@@ -29,12 +29,13 @@ const CACHES: [&str; 2] = ["cdn.ampproject.org", "bing-amp.com"];
 
 /// Whether AMP's script posts.
 pub fn is_amp(request: &HttpRequest) -> bool {
-    source_origin(request).is_some()
+    source_origin(request.query_string()).is_some()
 }
 
 /// Whether a form only wants its values looked at: nothing of it may be stored.
-pub fn only_verifies(request: &HttpRequest, documents: &[Value]) -> bool {
-    is_amp(request) && documents.iter().any(|document| document.get(VERIFY_ONLY).is_some())
+pub fn only_verifies(query: &str, documents: &[Value]) -> bool {
+    source_origin(query).is_some()
+        && documents.iter().any(|document| document.get(VERIFY_ONLY).is_some())
 }
 
 /// Lets AMP's script read the answer, where the page's own origin is one of `allowed`, and leads the
@@ -47,7 +48,9 @@ pub fn expose(
     headers: &mut HeaderMap,
 ) {
     headers.append(VARY, HeaderValue::from_static("Origin"));
-    let Some(source) = source_origin(request).filter(|source| cors::allows(allowed, source)) else {
+    let Some(source) =
+        source_origin(request.query_string()).filter(|source| cors::allows(allowed, source))
+    else {
         return;
     };
     // A page on its own origin posts without one: AMP says so in a header of its own.
@@ -77,9 +80,9 @@ pub fn expose(
     }
 }
 
-fn source_origin(request: &HttpRequest) -> Option<String> {
-    let mut query = url::form_urlencoded::parse(request.query_string().as_bytes());
-    query.find(|(name, _)| name == SOURCE_ORIGIN).map(|(_, origin)| origin.into_owned())
+fn source_origin(query: &str) -> Option<String> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == SOURCE_ORIGIN).map(|(_, origin)| origin.into_owned())
 }
 
 /// Whether an origin is an AMP cache's, which shows the pages of everybody.

@@ -68,6 +68,15 @@ impl Refusal {
         }
     }
 
+    /// Why, for who sent the post: without what was typed.
+    pub fn in_words(&self) -> String {
+        let problem = self.problem();
+        let errors = problem.errors().iter();
+        let errors: String =
+            errors.map(|error| format!("; {}: {}", error.field, error.message)).collect();
+        format!("{}{errors}", problem.detail())
+    }
+
     fn problem(&self) -> Problem {
         match self {
             Self::Malformed(detail) => Problem::new(StatusCode::BAD_REQUEST, "malformed", *detail),

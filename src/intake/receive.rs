@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, REFERER};
+use actix_web::http::header::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERER,
+};
 use actix_web::web::{self, Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
@@ -15,9 +17,9 @@ use super::visitor::Visitor;
 use super::{amp, cors, embed, verify};
 use crate::config::Invalid;
 use crate::fail_point::{self, FailPoint};
-use crate::lead::{RawBody, SubmissionId};
+use crate::lead::{RawBody, SourceId, SubmissionId};
 use crate::normalise::Fault;
-use crate::preset::{Heard, Unusable};
+use crate::preset::{Heard, Outgoing, Unusable};
 use crate::problem::FieldError;
 use crate::source::decode::{DecodeError, TOO_MANY, decode};
 use crate::source::{Beside, Kept, Place, Source, Unkept, element_body, post_body};
@@ -77,7 +79,7 @@ pub(super) async fn handshake(
     let Some(Door { source, .. }) = intake.doors.get(source.as_str()) else {
         return Refusal::UnknownSource.respond(&request, None);
     };
-    let url = address_of(source, &request);
+    let url = address_of(source, request.query_string());
     let header = |name: &str| text_of(request.headers(), name);
     let heard = Heard::new("GET", &url, request.query_string(), &header, &[]);
     match source.preset.handshake.get(&heard, &source.secrets) {
@@ -125,20 +127,29 @@ async fn take(
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Taken, Refusal> {
-    let source = &*door.source;
-    if !verify::token(request, &source.tokens) {
-        return Err(Refusal::Unauthorized);
-    }
-    door.limiter.spend().map_err(Refusal::TooMany)?;
+    let head = Head::of(request);
+    head.enter(door)?;
     let body = read(request, payload, intake.max_body_bytes).await?;
-    let is_authentic = match verified(intake, source, request, &body)? {
+    take_whole(intake, door, &head, &body).await
+}
+
+/// Takes a post that has come in whole.
+async fn take_whole(
+    intake: &Intake,
+    door: &Door,
+    head: &Head<'_>,
+    body: &Bytes,
+) -> Result<Taken, Refusal> {
+    let source = &*door.source;
+    let is_authentic = match verified(intake, source, head, body)? {
         Verified::Probe(response) => return Ok(Taken::Probe(response)),
+        Verified::Passed => return Ok(Taken::Ids(Vec::new())),
         Verified::Post { is_authentic } => is_authentic,
     };
-    let content_type = text_of(request.headers(), CONTENT_TYPE.as_str());
-    let post = Post { intake, source, request, body: &body };
-    let documents = decode(content_type, &body).await;
-    let visitor = Visitor::of(door, request, documents.as_deref().unwrap_or_default());
+    let content_type = text_of(head.headers, CONTENT_TYPE.as_str());
+    let post = Post { intake, source, head, body };
+    let documents = decode(content_type, body).await;
+    let visitor = Visitor::of(door, head.query, documents.as_deref().unwrap_or_default());
     let batch = match documents {
         Ok(documents) => post.read(documents),
         Err(error) => Err(refusal(error)),
@@ -160,22 +171,87 @@ async fn take(
     admit(intake, source, batch).await.map(Taken::Ids)
 }
 
+/// What a post says before its body.
+struct Head<'a> {
+    method: &'a str,
+    query: &'a str,
+    headers: &'a HeaderMap,
+}
+
+impl<'a> Head<'a> {
+    fn of(request: &'a HttpRequest) -> Self {
+        let method = request.method().as_str();
+        Self { method, query: request.query_string(), headers: request.headers() }
+    }
+
+    /// Comes to a source: with its token, and within its limit.
+    fn enter(&self, door: &Door) -> Result<(), Refusal> {
+        if !verify::token(self.headers, self.query, &door.source.tokens) {
+            return Err(Refusal::Unauthorized);
+        }
+        door.limiter.spend().map_err(Refusal::TooMany)
+    }
+}
+
+impl Intake {
+    /// Takes a post that this gateway made itself, by the road of every other: token, limit,
+    /// signature, challenge. Answers its submissions; none where the source takes it and keeps
+    /// nothing. `None`: there is no such source.
+    ///
+    /// # Errors
+    /// Why it is not taken.
+    pub async fn take_own(
+        &self,
+        source: &SourceId,
+        post: Outgoing,
+    ) -> Option<Result<Vec<SubmissionId>, Refusal>> {
+        let door = self.doors.get(source.as_str())?;
+        let query = post.query_string();
+        let mut headers = HeaderMap::new();
+        let content_type = (CONTENT_TYPE.as_str(), post.content_type.as_str());
+        let others = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in others.chain([content_type]) {
+            if let (Ok(name), Ok(value)) =
+                (HeaderName::try_from(name), HeaderValue::try_from(value))
+            {
+                headers.insert(name, value);
+            }
+        }
+        let head = Head { method: "POST", query: &query, headers: &headers };
+        let taken = match head.enter(door) {
+            Ok(()) => take_whole(self, door, &head, &Bytes::from(post.body)).await,
+            Err(refusal) => Err(refusal),
+        };
+        Some(match taken {
+            Ok(Taken::Ids(ids)) => Ok(ids),
+            Ok(Taken::Probe(_)) => Ok(Vec::new()),
+            Err(refusal) => {
+                self.metrics.submission(source, refusal.word());
+                Err(refusal)
+            }
+        })
+    }
+}
+
 enum Verified {
     Probe(HttpResponse),
-    Post { is_authentic: bool },
+    /// It is taken, and nothing of it is kept.
+    Passed,
+    Post {
+        is_authentic: bool,
+    },
 }
 
 /// Whether the post comes from its platform; or is only a question whether anybody is there.
 fn verified(
     intake: &Intake,
     source: &Source,
-    request: &HttpRequest,
+    head: &Head<'_>,
     body: &Bytes,
 ) -> Result<Verified, Refusal> {
-    let url = address_of(source, request);
-    let header = |name: &str| text_of(request.headers(), name);
-    let method = request.method().as_str();
-    let heard = Heard::new(method, &url, request.query_string(), &header, body);
+    let url = address_of(source, head.query);
+    let header = |name: &str| text_of(head.headers, name);
+    let heard = Heard::new(head.method, &url, head.query, &header, body);
     if let Some(answer) = source.preset.handshake.post(&heard) {
         intake.metrics.submission(&source.id, "handshake");
         return Ok(Verified::Probe(answer::written(answer.reply, answer.body)));
@@ -184,8 +260,7 @@ fn verified(
     match source.preset.verify.passes(&heard, &source.secrets, now, source.max_age) {
         Some(false) if source.preset.passes_over_unsigned(&heard) => {
             intake.metrics.submission(&source.id, "ignored");
-            let ok = source.preset.respond.ok.as_ref();
-            Ok(Verified::Probe(answer::accepted(request, &[], None, ok)))
+            Ok(Verified::Passed)
         }
         Some(false) => Err(Refusal::Unauthorized),
         passes => {
@@ -196,8 +271,8 @@ fn verified(
 }
 
 /// The address that was posted to, as the public sees it.
-fn address_of(source: &Source, request: &HttpRequest) -> String {
-    match request.query_string() {
+fn address_of(source: &Source, query: &str) -> String {
+    match query {
         "" => source.endpoint.as_str().to_owned(),
         query => format!("{}?{query}", source.endpoint),
     }
@@ -215,7 +290,7 @@ struct Batch {
 struct Post<'a> {
     intake: &'a Intake,
     source: &'a Source,
-    request: &'a HttpRequest,
+    head: &'a Head<'a>,
     body: &'a Bytes,
 }
 
@@ -255,11 +330,11 @@ impl Post<'_> {
     }
 
     fn take_lead(&self, item: Value, nth: Option<usize>, batch: &mut Batch) -> Result<(), Unkept> {
-        let headers = self.request.headers();
+        let headers = self.head.headers;
         let given_id = embed::submission_id(&item);
         let beside = Beside {
             referer: text_of(headers, REFERER.as_str()),
-            query: self.request.query_string(),
+            query: self.head.query,
             header: &|name: &str| text_of(headers, name).map(str::to_owned),
             given_id: given_id.as_deref(),
         };
@@ -284,7 +359,7 @@ impl Post<'_> {
     }
 
     fn raw(&self) -> RawBody {
-        let content_type = text_of(self.request.headers(), CONTENT_TYPE.as_str());
+        let content_type = text_of(self.head.headers, CONTENT_TYPE.as_str());
         post_body(content_type, self.body.to_vec())
     }
 

@@ -1,6 +1,5 @@
 //! What a post says of the visitor who sent it rather than of the lead: it is in nothing that is kept.
 
-use actix_web::HttpRequest;
 use serde_json::Value;
 
 use super::answer::Refusal;
@@ -19,10 +18,10 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// Reads it out of a post's documents.
-    pub(super) fn of(door: &Door, request: &HttpRequest, documents: &[Value]) -> Self {
+    /// Reads it out of a post's address and documents.
+    pub(super) fn of(door: &Door, query: &str, documents: &[Value]) -> Self {
         Self {
-            only_asks: amp::only_verifies(request, documents),
+            only_asks: amp::only_verifies(query, documents),
             token: door.challenge.as_ref().and_then(|challenge| challenge.token(documents)),
         }
     }

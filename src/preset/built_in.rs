@@ -4,49 +4,66 @@ use url::Url;
 
 use super::{Preset, TOKEN};
 
-/// The presets that are compiled in: name and text.
-pub(super) const BUILT_IN: &[(&str, &str)] = &[
-    ("web-form", include_str!("../../config/presets/web-form.toml")),
-    ("calendly", include_str!("../../config/presets/calendly.toml")),
-    ("contact-form-7", include_str!("../../config/presets/contact-form-7.toml")),
-    ("elementor", include_str!("../../config/presets/elementor.toml")),
-    ("fluent-forms", include_str!("../../config/presets/fluent-forms.toml")),
-    ("formidable", include_str!("../../config/presets/formidable.toml")),
-    ("formspree", include_str!("../../config/presets/formspree.toml")),
-    ("framer", include_str!("../../config/presets/framer.toml")),
-    ("google-forms", include_str!("../../config/presets/google-forms.toml")),
-    ("google-lead-form", include_str!("../../config/presets/google-lead-form.toml")),
-    ("gravity-forms", include_str!("../../config/presets/gravity-forms.toml")),
-    ("jotform", include_str!("../../config/presets/jotform.toml")),
-    ("ladipage", include_str!("../../config/presets/ladipage.toml")),
-    ("linkedin-lead-sync", include_str!("../../config/presets/linkedin-lead-sync.toml")),
-    ("meta-lead-ads", include_str!("../../config/presets/meta-lead-ads.toml")),
-    ("metform", include_str!("../../config/presets/metform.toml")),
-    ("netlify-forms", include_str!("../../config/presets/netlify-forms.toml")),
-    ("ninja-forms", include_str!("../../config/presets/ninja-forms.toml")),
-    ("shopify-customer", include_str!("../../config/presets/shopify-customer.toml")),
-    ("signed-json", include_str!("../../config/presets/signed-json.toml")),
-    ("snapchat-lead", include_str!("../../config/presets/snapchat-lead.toml")),
-    ("standard-webhooks", include_str!("../../config/presets/standard-webhooks.toml")),
-    ("tally", include_str!("../../config/presets/tally.toml")),
-    ("tiktok-lead", include_str!("../../config/presets/tiktok-lead.toml")),
-    ("typeform", include_str!("../../config/presets/typeform.toml")),
-    ("unbounce", include_str!("../../config/presets/unbounce.toml")),
-    ("webflow", include_str!("../../config/presets/webflow.toml")),
-    ("wix", include_str!("../../config/presets/wix.toml")),
-    ("wpforms", include_str!("../../config/presets/wpforms.toml")),
-    ("zalo-oa", include_str!("../../config/presets/zalo-oa.toml")),
-    ("zapier", include_str!("../../config/presets/zapier.toml")),
-];
+/// Name, text and guide of each.
+macro_rules! built_in {
+    ($($name:literal),+ $(,)?) => {
+        /// The presets that are compiled in: name, text, and how to set the platform up.
+        pub(super) const BUILT_IN: &[(&str, &str, &str)] = &[$((
+            $name,
+            include_str!(concat!("../../config/presets/", $name, ".toml")),
+            include_str!(concat!("../../docs/presets/", $name, ".md")),
+        )),+];
+    };
+}
+
+#[rustfmt::skip]
+built_in!(
+    "web-form",
+    "calendly",
+    "contact-form-7",
+    "elementor",
+    "fluent-forms",
+    "formidable",
+    "formspree",
+    "framer",
+    "google-forms",
+    "google-lead-form",
+    "gravity-forms",
+    "jotform",
+    "ladipage",
+    "linkedin-lead-sync",
+    "meta-lead-ads",
+    "metform",
+    "netlify-forms",
+    "ninja-forms",
+    "shopify-customer",
+    "signed-json",
+    "snapchat-lead",
+    "standard-webhooks",
+    "tally",
+    "tiktok-lead",
+    "typeform",
+    "unbounce",
+    "webflow",
+    "wix",
+    "wpforms",
+    "zalo-oa",
+    "zapier",
+);
 
 /// The names that `preset = "…"` may say without being a path.
 pub fn built_in_names() -> Vec<&'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name).collect()
+    BUILT_IN.iter().map(|(name, ..)| *name).collect()
 }
 
 /// The text of a built-in preset.
 pub fn built_in_text(name: &str) -> Option<&'static str> {
-    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    BUILT_IN.iter().find(|(known, ..)| *known == name).map(|(_, text, _)| *text)
+}
+
+/// How to set up the platform of a built-in preset, in Markdown.
+pub fn built_in_guide(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, ..)| *known == name).map(|(.., guide)| *guide)
 }
 
 /// The secret of every source that runs without a configuration. It is no secret: it is published.

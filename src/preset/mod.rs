@@ -30,7 +30,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::bag::Bags;
-pub use self::built_in::{DEVELOPMENT_SECRET, built_in_names, built_in_text, development_sources};
+pub use self::built_in::{
+    DEVELOPMENT_SECRET, built_in_guide, built_in_names, built_in_text, development_sources,
+};
 pub use self::digest::Algorithm;
 pub use self::enrich::{Enrich, Fetch, Refused, Remedy};
 pub use self::extract::Extracted;
@@ -254,7 +256,7 @@ mod tests {
 
     #[test]
     fn every_built_in_preset_is_one_and_has_its_names_folded() {
-        for (name, text) in BUILT_IN {
+        for (name, text, _) in BUILT_IN {
             let preset = Preset::load(name, []).unwrap();
             assert_eq!(preset.id, *name);
             let file: PresetFile = toml::from_str(text).unwrap();
@@ -425,7 +427,7 @@ mod tests {
             fetched in any_json(),
         ) {
             let document = names.iter().fold(document, |inner, name| json!({ *name: inner }));
-            for (name, _) in BUILT_IN {
+            for (name, ..) in BUILT_IN {
                 let preset = &PRESETS[name];
                 let items = preset.items(document.clone());
                 let count = items.leads.len() + items.unusable.len() + items.ignored;
@@ -453,7 +455,7 @@ mod tests {
     }
 
     static PRESETS: std::sync::LazyLock<BTreeMap<&str, Preset>> = std::sync::LazyLock::new(|| {
-        BUILT_IN.iter().map(|(name, _)| (*name, Preset::load(name, []).unwrap())).collect()
+        BUILT_IN.iter().map(|(name, ..)| (*name, Preset::load(name, []).unwrap())).collect()
     });
 
     fn any_json() -> impl Strategy<Value = serde_json::Value> {

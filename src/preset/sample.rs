@@ -4,9 +4,12 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use url::form_urlencoded;
 
+use super::verify::{Secrets, Unsignable};
+use super::{Preset, TOKEN};
 use crate::lead::{Malformed, Timestamp};
 
 /// `[sample]` of a preset: a post as its platform makes it.
@@ -201,6 +204,27 @@ impl Sample {
             query: filled(&self.query),
             body: body.into_bytes(),
         }
+    }
+}
+
+impl Preset {
+    /// Signs a post to `address` (the source's own, without a query) with a source's secrets, and
+    /// gives it the source's token.
+    ///
+    /// # Errors
+    /// The post lacks what is signed, or a secret is none of the preset's kind.
+    pub fn sign(
+        &self,
+        post: &mut Outgoing,
+        address: &str,
+        secrets: &Secrets,
+        now: Timestamp,
+    ) -> Result<(), Unsignable> {
+        self.verify.sign(post, address, secrets, now)?;
+        if let Some(token) = secrets.get(TOKEN).and_then(|tokens| tokens.first()) {
+            post.set_header("X-Leadgate-Token", token.expose_secret().to_owned());
+        }
+        Ok(())
     }
 }
 

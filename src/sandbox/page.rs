@@ -26,13 +26,13 @@ fn row(lead: &StoredLead, state: &State) -> String {
     let contact = phone.or(lead.received_text("email"));
     let cell = |text: Option<&str>| escaped(text.unwrap_or("–"));
     let comments: Vec<&str> = lead.comments.iter().map(|comment| comment.body.as_str()).collect();
+    let id = lead.id;
     let mut row = String::new();
     // Writing to a String cannot fail.
     let _ = writeln!(
         row,
-        "<tr><td class=id>{}</td><td class=time>{}</td><td>{}</td><td>{}</td>\
+        "<tr id=lead-{id}><td class=id>{id}</td><td class=time>{}</td><td>{}</td><td>{}</td>\
          <td class=contact>{}</td><td>{}</td><td class=comment>{}</td></tr>",
-        lead.id,
         plain_clock(lead.created_at),
         escaped(&lead.subject),
         cell(name),

@@ -321,3 +321,143 @@ async fn the_start_line_signs_in_once() {
     assert!(second.headers().get(SET_COOKIE).is_none());
     served.terminate().await;
 }
+
+/// The stream of changes is for programs with the token and for pages of ours; a cookie is good for
+/// nothing else of the API, and a session that has ended is told nothing more.
+#[tokio::test]
+async fn a_session_hears_what_happens_and_nothing_else_of_the_api() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start(&caresoft, "").await;
+    let operator = Operator::sign_in(&gateway).await;
+    let own = format!("http://{}", gateway.admin);
+    for (header, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("sec-fetch-site", "none"),
+        ("origin", "https://evil.example"),
+    ] {
+        let refused = operator.get("/api/events").header(header, value).send().await.unwrap();
+        assert_eq!(refused.status(), 401, "{header}: {value}");
+    }
+    for path in ["/api/leads", "/api/lanes", "/api/stats"] {
+        assert_eq!(operator.get(path).send().await.unwrap().status(), 401, "{path}");
+    }
+    let request = operator.get("/api/events").header("origin", own);
+    let mut stream = request.header("sec-fetch-site", "same-origin").send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    let ready = stream.chunk().await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&ready).contains("event: ready"));
+    let id = gateway.submit(json!({"phone": "0900000001"})).await;
+    let told = stream.chunk().await.unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&told).contains(&id));
+    gateway.settled(&id, &["created"]).await;
+    operator.post("/sign-out", &[]).await;
+    let late = gateway.submit(json!({"phone": "0900000002"})).await;
+    gateway.settled(&late, &["created"]).await;
+    while let Some(told) = stream.chunk().await.unwrap() {
+        assert!(!String::from_utf8_lossy(&told).contains(&late));
+    }
+    assert_eq!(operator.get("/api/events").send().await.unwrap().status(), 401);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_sample_goes_the_road_of_every_post() {
+    let caresoft = CareSoft::start(Options::default());
+    let more = r#"
+secrets = { token = "a-secret-of-a-test" }
+[sources.closed]
+preset = "web-form"
+destination = "main"
+challenge = { kind = "turnstile", secret = "a-secret-of-a-test" }
+[sources.signed]
+preset = "standard-webhooks"
+destination = "main"
+secrets = { secret = "whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0" }
+"#;
+    let folder = TempDir::new().unwrap();
+    let text =
+        crate::gateway::toml_of(&Backing::Sqlite.toml(folder.path()), caresoft.address, more);
+    let environment = leadgate::config::MapEnvironment::default();
+    let known = ["web-form", "standard-webhooks"];
+    let config = leadgate::config::parse(&text, "test.toml", &environment, &known).unwrap().config;
+    let gateway = Gateway::run(&config, folder).await;
+    let operator = Operator::sign_in(&gateway).await;
+    for source in ["website", "signed"] {
+        let path = format!("/sources/{source}/sample");
+        assert!(operator.page(&path).await.contains(&caresoft.address.to_string()));
+        let forged = operator.bare_post(&path, &[]).send().await.unwrap();
+        assert_eq!(forged.status(), 403);
+        let sent = operator.post(&path, &[]).await;
+        let place = location(&sent).to_owned();
+        let id = place.strip_prefix("/leads/").and_then(|rest| rest.strip_suffix("?done=sampled"));
+        gateway.settled(id.expect(&place), &["created", "merged"]).await;
+        let line = format!("leadgate_submissions_total{{source=\"{source}\",outcome=\"");
+        let counted = gateway.metrics().await;
+        assert!(counted.contains(&line), "{counted}");
+    }
+    let refused = operator.post("/sources/closed/sample", &[]).await;
+    assert_eq!(refused.status(), 409);
+    assert!(refused.text().await.unwrap().contains("only a visitor"));
+    assert_eq!(operator.post("/sources/none/sample", &[]).await.status(), 404);
+    let sources = operator.page("/sources").await;
+    assert!(sources.contains("1 (100 %)"), "the refusal and its share: {sources}");
+    gateway.assert_ledger_sums().await;
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_guide_has_the_sources_own_address_in_it() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start(&caresoft, "").await;
+    let operator = Operator::sign_in(&gateway).await;
+    assert!(operator.page("/sources").await.contains("/guides/web-form?source=website"));
+    let page = operator.page("/guides/tally").await;
+    assert!(page.contains("https://leads.example.vn/in/tally") && page.contains("<h1>"), "{page}");
+    for nothing in ["/guides/none", "/guides/..%2FREADME"] {
+        assert_eq!(operator.get(nothing).send().await.unwrap().status(), 404);
+    }
+    let nobody = get(&gateway, "/guides/tally").send().await.unwrap();
+    assert_eq!(nobody.status(), 303);
+    gateway.stop().await;
+}
+
+/// The gateway's own words are the reader's; a source is silent when its notice would say so.
+#[tokio::test]
+async fn reasons_are_told_in_vietnamese() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start(&caresoft, "invalid = \"quarantine\"").await;
+    let id = gateway.submit(json!({"name": "Thử"})).await;
+    let operator = Operator::sign_in(&gateway).await;
+    for path in ["/leads".to_owned(), format!("/leads/{id}"), "/trouble".to_owned()] {
+        let request = operator.get(&path).header(ACCEPT_LANGUAGE, "vi");
+        let page = request.send().await.unwrap().text().await.unwrap();
+        assert!(page.contains("không có số điện thoại hay e-mail nào dùng được"), "{path}");
+        assert!(!page.contains("neither a phone number"), "{path}");
+        let english = operator.page(&path).await;
+        assert!(english.contains("neither a phone number"), "{path}");
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn silence_is_what_the_configuration_says() {
+    let caresoft = CareSoft::start(Options::default());
+    let folder = TempDir::new().unwrap();
+    let text = crate::gateway::toml_of(&Backing::Sqlite.toml(folder.path()), caresoft.address, "");
+    let notify = "[notify]\nurl = \"http://127.0.0.1:9/\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n\
+                  silent_after = \"1h\"\nevents = [\"lead.dead\"]\n";
+    let environment = leadgate::config::MapEnvironment::default();
+    let text = format!("{notify}{text}");
+    let loaded = leadgate::config::parse(&text, "test.toml", &environment, &["web-form"]);
+    let (clock, hand) = leadgate::lead::Clock::with_hand();
+    let gateway = Gateway::run_by(clock, &loaded.unwrap().config, folder).await;
+    let id = gateway.submit(json!({"phone": "0900000001"})).await;
+    gateway.settled(&id, &["created"]).await;
+    let operator = Operator::sign_in(&gateway).await;
+    assert!(!operator.page("/").await.contains("has sent nothing since"));
+    hand.skip(std::time::Duration::from_secs(3601));
+    assert!(operator.page("/").await.contains("has sent nothing since"));
+    assert!(operator.page("/sources").await.contains(">silent<"));
+    gateway.stop().await;
+}

@@ -234,6 +234,15 @@ impl Tab {
         answer["result"]["value"].take()
     }
 
+    /// What a script in the page promises, once that is kept.
+    pub async fn awaits(&self, script: &str) -> Value {
+        let parameters =
+            json!({ "expression": script, "returnByValue": true, "awaitPromise": true });
+        let mut answer = self.call("Runtime.evaluate", parameters).await;
+        assert!(answer["exceptionDetails"].is_null(), "{answer}");
+        answer["result"]["value"].take()
+    }
+
     /// Waits until a script in the page answers something.
     pub async fn sees(&self, script: &str) -> Value {
         let looked = async || Some(self.run(script).await).filter(|value| !value.is_null());
@@ -255,6 +264,20 @@ impl Tab {
             "offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1,
         });
         self.call("Network.emulateNetworkConditions", rate).await;
+    }
+
+    /// Types into a field, in place of what is there.
+    pub async fn retype(&self, selector: &str, text: &str) {
+        self.run(&format!("document.querySelector('{selector}').select()")).await;
+        match text {
+            "" => {
+                for kind in ["keyDown", "keyUp"] {
+                    let key = json!({ "type": kind, "key": "Delete", "code": "Delete", "windowsVirtualKeyCode": 46 });
+                    self.call("Input.dispatchKeyEvent", key).await;
+                }
+            }
+            text => drop(self.call("Input.insertText", json!({ "text": text })).await),
+        }
     }
 
     async fn node(&self, selector: &str) -> Value {

@@ -9,6 +9,7 @@ use url::Url;
 use super::field::Field;
 use super::section::Section;
 use super::{lead, secret};
+use crate::config::LeadUrl;
 use crate::config::model::{Breaker, Destination, Marker, Pace, Retry};
 
 /// Each one is a lane with tasks and connections of its own.
@@ -58,6 +59,7 @@ pub(super) fn destination(mut section: Section<'_>) -> Destination {
         lockout: section.read_or("lockout", MINUTE * 15, |field| field.duration(LOCKOUT)),
         marker: section.read_or("marker", Marker::Comment, marker),
         comment_author_id: section.take("comment_author_id").and_then(Field::id),
+        lead_url: section.take("lead_url").and_then(lead_url),
         lead: lead::settings(section.section("lead")),
     };
     section.finish();
@@ -75,6 +77,15 @@ fn urls(section: &mut Section<'_>) -> (Url, Option<Url>) {
         None => (base == caresoft).then(|| constant("https://api2.caresoft.vn")),
     };
     (base, fallback)
+}
+
+/// It is not repeated in faults: it may hold a password.
+fn lead_url(field: Field<'_>) -> Option<LeadUrl> {
+    let field = field.unless_empty()?;
+    let mark = field.mark();
+    let read = LeadUrl::parse(&field.text());
+    let problem = |problem| mark.fault(problem, r#"write "https://host/path/{id}""#);
+    read.map_err(problem).ok()
 }
 
 /// A path segment that is sent exactly as given.

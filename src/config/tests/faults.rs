@@ -94,7 +94,7 @@ token = "two words"
     leadgate.toml:8: destinations.main.breaker: expected a table, found a whole number; write { key = value }, or a [section]
     leadgate.toml:9: destinations.main.marker: "nowhere" cannot be used; expected comment or subject or none
     leadgate.toml:10: destinations.main.comment_author_id: this number is out of range; expected 1 to 9223372036854775807
-    leadgate.toml:11: destinations.main.colour: there is no such key; the keys here are base_url, fallback_url, domain, token, rate, max_in_flight, timeout, retry, breaker, lockout, marker, comment_author_id, lead
+    leadgate.toml:11: destinations.main.colour: there is no such key; the keys here are base_url, fallback_url, domain, token, rate, max_in_flight, timeout, retry, breaker, lockout, marker, comment_author_id, lead_url, lead
     leadgate.toml:13: destinations.main.lead.service_id: expected a whole number, found a text; write it without quotes
     leadgate.toml:14: destinations.main.lead.lead_label[1]: expected a whole number, found a text; write it without quotes
     leadgate.toml:15: destinations.main.lead.subject: this is no template: unexpected end of input, expected end of variable block; expected such as "Lead {{ source }}: {{ name or phone }}"

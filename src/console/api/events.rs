@@ -10,6 +10,7 @@ use futures_util::stream;
 use serde_json::json;
 
 use crate::console::Console;
+use crate::console::pages::{Pages, Session};
 use crate::problem::Problem;
 use crate::store::changes::{News, Reading, Told};
 
@@ -29,7 +30,8 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// `change` has as its data `id`, `state`, `event` (what happened, by its name in a history),
 /// `outcome` (of an attempt), `source`, `destination` and `at`. First comes `ready`, or `gap` where
 /// something was missed since `Last-Event-ID`; a later `gap` says that changes may be missing there.
-/// A comment comes every 15 seconds. Who reads too slowly is dropped, and may come back.
+/// A comment comes every 15 seconds. Who reads too slowly is dropped, and may come back. The pages of
+/// the console read it with their session's cookie, and are told nothing any more when that ends.
 #[utoipa::path(
     get, path = "/api/events", tag = "ledger",
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen, to go on after it")),
@@ -39,8 +41,8 @@ pub(super) async fn stream(request: HttpRequest, console: web::Data<Console>) ->
     streamed(&request, &console).unwrap_or_else(|problem| problem.respond())
 }
 
-fn streamed(request: &HttpRequest, console: &Console) -> Result<HttpResponse, Problem> {
-    console.authorise(request)?;
+fn streamed(request: &HttpRequest, console: &web::Data<Console>) -> Result<HttpResponse, Problem> {
+    let reader = Reader::of(request, console)?;
     let after = request.headers().get(LAST_EVENT_ID).map(HeaderValue::to_str);
     // What is no text is no place of ours.
     let reading = console.changes.read(after.map(|place| place.unwrap_or_default()));
@@ -48,13 +50,39 @@ fn streamed(request: &HttpRequest, console: &Console) -> Result<HttpResponse, Pr
         let detail = "too many read the events already; close one, or ask again in a while";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     })?;
-    Ok(answer(reading))
+    Ok(answer(reading, reader, console.clone()))
+}
+
+/// Who reads.
+enum Reader {
+    /// A program that has the token.
+    Program,
+    /// A page of somebody who has signed in.
+    Page(Session),
+}
+
+impl Reader {
+    fn of(request: &HttpRequest, console: &Console) -> Result<Self, Problem> {
+        match Pages::listener(request, console) {
+            Some(session) => Ok(Self::Page(session)),
+            None => console.authorise(request).map(|()| Self::Program),
+        }
+    }
+
+    /// Whether it may be told still.
+    fn may_hear(&self, console: &Console) -> bool {
+        match self {
+            Self::Program => true,
+            Self::Page(session) => console.pages.holds(session, console.clock.now()),
+        }
+    }
 }
 
 /// The stream of a reading.
-fn answer(reading: Reading) -> HttpResponse {
+fn answer(reading: Reading, reader: Reader, console: web::Data<Console>) -> HttpResponse {
     let first = beginning(&reading);
-    let frames = stream::unfold((Some(first), reading), async |(first, mut reading)| {
+    let state = (Some(first), reading, reader, console);
+    let frames = stream::unfold(state, async |(first, mut reading, reader, console)| {
         let frame = match first {
             Some(first) => first,
             None => match tokio::time::timeout(HEARTBEAT, reading.next()).await {
@@ -63,7 +91,9 @@ fn answer(reading: Reading) -> HttpResponse {
                 Err(_) => Bytes::from_static(b":\n\n"),
             },
         };
-        Some((Ok::<_, actix_web::Error>(frame), (None, reading)))
+        // Who has signed out meanwhile hears nothing more.
+        let may_hear = reader.may_hear(&console);
+        may_hear.then_some((Ok::<_, actix_web::Error>(frame), (None, reading, reader, console)))
     });
     HttpResponse::Ok()
         .content_type("text/event-stream")

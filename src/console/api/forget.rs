@@ -11,6 +11,7 @@ use crate::console::Console;
 use crate::lead::Identity;
 use crate::normalise::{email, phone};
 use crate::problem::{FieldError, Problem};
+use crate::store::StoreError;
 
 /// Erases a person: everything of every submission that carries the phone or the e-mail, and what
 /// recognises the person. CareSoft is not asked to forget anything.
@@ -40,15 +41,40 @@ async fn forgotten(
     console.authorise(request)?;
     let body = body::read(payload).await?;
     let identity = identity(body, &console.region).map_err(body::invalid)?;
-    if console.store.spool().is_some_and(|spool| spool.active) {
-        let detail = "submissions wait in the spool, and one may be of that person: try again when \
-                      it is empty";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail));
-    }
-    let erased = console.store.forget(vec![identity], console.clock.now()).await;
-    let erased = erased.map_err(|error| store_problem(&error))?;
-    tracing::warn!(erased, "a person was erased");
+    let erased = erase(console, vec![identity]).await.map_err(|why| match why {
+        NotErased::Spooled => {
+            let detail = "submissions wait in the spool, and one may be of that person: try again \
+                          when it is empty";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+        }
+        NotErased::Store(error) => store_problem(&error),
+    })?;
     Ok(HttpResponse::Ok().json(Forgotten { erased }))
+}
+
+/// Why a person is not erased.
+pub(in crate::console) enum NotErased {
+    /// Submissions wait in the spool, and one may be of that person.
+    Spooled,
+    /// The store does not answer.
+    Store(StoreError),
+}
+
+/// Erases a person who is known by all of `identities`; how many submissions that were.
+///
+/// # Errors
+/// Nothing is erased.
+pub(in crate::console) async fn erase(
+    console: &Console,
+    identities: Vec<Identity>,
+) -> Result<u64, NotErased> {
+    if console.store.spool().is_some_and(|spool| spool.active) {
+        return Err(NotErased::Spooled);
+    }
+    let erased = console.store.forget(identities, console.clock.now()).await;
+    let erased = erased.map_err(NotErased::Store)?;
+    tracing::warn!(erased, "a person was erased");
+    Ok(erased)
 }
 
 /// `{"phone":…}` or `{"email":…}`

@@ -8,6 +8,7 @@ use futures_util::future::try_join_all;
 use super::shapes::{LaneList, LaneView, Rate};
 use super::{Console, store_problem};
 use crate::config::Pace;
+use crate::console::Outlet;
 use crate::delivery::{LaneStanding, Order, give_order, lane_standing};
 use crate::lead::{DestinationId, Timestamp};
 use crate::problem::Problem;
@@ -25,10 +26,10 @@ pub(super) async fn list(request: HttpRequest, console: web::Data<Console>) -> H
 async fn listed(request: &HttpRequest, console: &Console) -> Result<HttpResponse, Problem> {
     console.authorise(request)?;
     let now = console.clock.now();
-    let lane = async |(id, rate): (&DestinationId, &Pace)| {
+    let lane = async |(id, outlet): (&DestinationId, &Outlet)| {
         let standing = lane_standing(&*console.store, id, now).await?;
         let depth = console.store.depth(id).await?;
-        Ok::<_, StoreError>(view(id, *rate, standing, depth, now))
+        Ok::<_, StoreError>(view(id, outlet.pace, standing, depth, now))
     };
     let lanes = try_join_all(console.destinations.iter().map(lane)).await;
     let lanes = lanes.map_err(|error| store_problem(&error))?;
@@ -79,7 +80,7 @@ async fn ordered(
 ) -> Result<HttpResponse, Problem> {
     console.authorise(request)?;
     let known = lane.parse().ok().and_then(|lane| console.destinations.get_key_value(&lane));
-    let Some((lane, rate)) = known else {
+    let Some((lane, outlet)) = known else {
         let detail = "there is no such destination";
         return Err(Problem::new(StatusCode::NOT_FOUND, "not-found", detail));
     };
@@ -92,7 +93,7 @@ async fn ordered(
         Order::Resume => tracing::warn!(%lane, state, "a person lets the lane go on"),
     }
     let depth = console.store.depth(lane).await.map_err(|error| store_problem(&error))?;
-    Ok(HttpResponse::Ok().json(view(lane, *rate, standing, depth, now)))
+    Ok(HttpResponse::Ok().json(view(lane, outlet.pace, standing, depth, now)))
 }
 
 fn view(

@@ -5,7 +5,7 @@ mod body;
 mod correction;
 mod document;
 mod events;
-mod forget;
+pub(super) mod forget;
 mod lanes;
 pub(super) mod leads;
 pub(super) mod replay;

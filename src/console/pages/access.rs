@@ -53,7 +53,7 @@ fn nonce() -> Result<String, getrandom::Error> {
 
 /// A session that holds. Neither it nor its cookie prints itself.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Session {
+pub(in crate::console) struct Session {
     /// When it ends, and a nonce.
     name: String,
     until: Timestamp,
@@ -115,8 +115,13 @@ impl Access {
         now: Timestamp,
     ) -> Option<Session> {
         let session = Session::of(cookie, token, now)?;
+        self.holds(&session, now).then_some(session)
+    }
+
+    /// Whether a session that held holds still.
+    pub(super) fn holds(&self, session: &Session, now: Timestamp) -> bool {
         let key = (session.until, session.name.clone());
-        (!lock(&self.ended).contains_key(&key)).then_some(session)
+        now < session.until && !lock(&self.ended).contains_key(&key)
     }
 
     /// Ends a session before its time. Other replicas do not learn of it; the browser's cookie goes
@@ -209,7 +214,9 @@ mod tests {
             assert!(!held(wrong, &token(), NOW), "{wrong}");
         }
         assert!(!cookie.contains("admin-token"));
-        access.end(session, NOW);
+        assert!(access.holds(&session, NOW) && !access.holds(&session, NOW.plus(SESSION)));
+        access.end(session.clone(), NOW);
+        assert!(!access.holds(&session, NOW));
         assert!(!held(&cookie, &token(), NOW));
     }
 

@@ -7,6 +7,7 @@ use actix_web::{HttpResponse, web};
 use super::lead::find;
 use super::trouble::MENDABLE;
 use super::visit::{Posted, Refusal, Visit};
+use crate::console::api::forget::{NotErased, erase};
 use crate::console::api::replay::{Anew, anew, corrected};
 use crate::delivery::{Order, give_order};
 use crate::lead::{Identity, Record, State};
@@ -59,7 +60,11 @@ pub(super) async fn replay(visit: Visit, id: web::Path<String>, payload: Payload
             Anew::AsItIs => None,
             Anew::Read(content) => Some(*content),
             Anew::Unusable(why) => {
-                return Err(Refusal::Conflict(format!("{} {why}", visit.w.mapping_fails)));
+                return Err(Refusal::Conflict(format!(
+                    "{} {}",
+                    visit.w.mapping_fails,
+                    visit.reason(&why)
+                )));
             }
         };
         put_back(&visit, &record, content).await
@@ -108,12 +113,18 @@ async fn put_back(
     }
 }
 
-/// What is left empty stays as it is.
+/// What was changed in the form. A field that showed something and was emptied is removed; what is
+/// as it was shown, or was shown empty and left so, stays as it is.
 fn correction(posted: &Posted) -> Correction {
-    let text = |name| posted.get(name).map(str::to_owned);
+    let text = |name: &str| {
+        let now = posted.typed(name)?;
+        let shown = posted.typed(&format!("shown_{name}")).unwrap_or_default();
+        // A text area's line ends are a browser's.
+        (now.replace("\r\n", "\n") != shown.replace("\r\n", "\n")).then(|| now.to_owned())
+    };
     let utm = UTM.into_iter().filter_map(|name| {
-        let value = posted.get(&format!("utm_{name}"))?;
-        Some((name.to_owned(), value.to_owned()))
+        let value = text(&format!("utm_{name}"))?;
+        Some((name.to_owned(), value))
     });
     let utm: Vec<_> = utm.collect();
     Correction {
@@ -148,8 +159,10 @@ async fn forgotten(visit: &Visit, id: &str, payload: Payload) -> Result<HttpResp
     if identities.is_empty() {
         return Err(Refusal::Missing);
     }
-    let erased = visit.console.store.forget(identities, visit.now).await?;
-    tracing::warn!(lead_id = %record.id, erased, "a person had a person's submissions erased");
+    erase(&visit.console, identities).await.map_err(|why| match why {
+        NotErased::Spooled => Refusal::Conflict(visit.w.spooled_still.to_owned()),
+        NotErased::Store(error) => error.into(),
+    })?;
     visit.console.pages.forget_figures();
     Ok(visit.done(&format!("/leads/{}", record.id), "forgotten"))
 }
@@ -160,4 +173,37 @@ fn identities(record: &Record) -> Vec<Identity> {
     let phone = lead.phone.clone().map(Identity::Phone);
     let email = lead.email.as_deref().and_then(|address| email::parse(address).ok());
     phone.into_iter().chain(email.map(|email| Identity::Email(email.key))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correction_is_what_was_changed_in_the_form() {
+        let posted = Posted::of(&[
+            ("name", "Thử Hai"),
+            ("shown_name", "Thử Một"),
+            ("phone", "+84900000001"),
+            ("shown_phone", "+84900000001"),
+            ("email", ""),
+            ("shown_email", "thu@example.vn"),
+            ("message", "a\r\nb"),
+            ("shown_message", "a\nb"),
+            ("page_url", ""),
+            ("utm_source", ""),
+            ("shown_utm_source", "fb"),
+            ("utm_medium", "cpc"),
+        ]);
+        let text = |text: &str| Some(text.to_owned());
+        let values = [("source", ""), ("medium", "cpc")];
+        let values = values.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let expected = Correction {
+            name: text("Thử Hai"),
+            email: text(""),
+            utm: Some(Entries { clear: false, values: values.into() }),
+            ..Correction::default()
+        };
+        assert!(correction(&posted) == expected);
+    }
 }

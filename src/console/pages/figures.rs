@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::lead::{Record, SourceId, State, Timestamp};
+use crate::lead::{DestinationId, Record, SourceId, State, Timestamp};
 use crate::store::{Query, Store, StoreError};
 
-/// Figures are no older than this, unless counting takes long.
-const FRESH: Duration = Duration::from_secs(10);
+/// Figures are no older than this, unless counting takes long: a page that follows what happens
+/// looks again after three seconds.
+const FRESH: Duration = Duration::from_secs(2);
 
 /// Counting has no more than a tenth of a processor: what took a second is good for ten.
 const REST: u32 = 10;
@@ -155,8 +156,8 @@ pub(super) struct Day {
     pub(super) sources: BTreeMap<SourceId, BTreeMap<State, u64>>,
     /// From accepted to created, in rising order.
     pub(super) latencies: Vec<Duration>,
-    /// Made in the last minute that was counted.
-    pub(super) created_in_a_minute: u64,
+    /// Made in the last minute that was counted, by destination.
+    pub(super) created_in_a_minute: BTreeMap<DestinationId, u64>,
     /// Whether there are more than were counted.
     pub(super) is_cut_short: bool,
 }
@@ -191,7 +192,7 @@ impl Day {
         if let (State::Created, Some(at)) = (record.state, record.settled_at) {
             self.latencies.push(at.since(record.received_at));
             if now.since(at) < Duration::from_secs(60) {
-                self.created_in_a_minute += 1;
+                *self.created_in_a_minute.entry(record.destination.clone()).or_default() += 1;
             }
         }
     }

@@ -54,6 +54,8 @@ struct Page<'a> {
     done: Option<String>,
     record: &'a Record,
     lead: Lead,
+    /// Where CareSoft shows it.
+    upstream_url: Option<String>,
     is_revealed: bool,
     phone: Option<String>,
     email: Option<String>,
@@ -77,7 +79,46 @@ struct Touch {
     is_this: bool,
 }
 
+/// A field of the form that corrects a lead.
+struct Field<'a> {
+    /// As [`super::actions`] reads it.
+    name: &'static str,
+    label: &'a str,
+    /// What is there; shown to who has asked to see the person.
+    value: &'a str,
+    /// Shown to everybody.
+    hint: &'a str,
+    /// The keyboard of a phone.
+    mode: Option<&'static str>,
+}
+
+impl Field<'_> {
+    fn is_long(&self) -> bool {
+        self.name == "message"
+    }
+}
+
 impl Page<'_> {
+    fn fields(&self) -> Vec<Field<'_>> {
+        let (w, lead) = (self.v.w, &self.lead);
+        let utm = |name: &str| lead.attribution.utm.get(name).map_or("", String::as_str);
+        let field = |name, label, value, hint, mode| Field { name, label, value, hint, mode };
+        let of = Option::as_deref;
+        let (phone, email) = (of(&self.phone), of(&self.email));
+        let (phone, email) = (phone.unwrap_or_default(), email.unwrap_or_default());
+        let page = of(&lead.attribution.page_url).unwrap_or_default();
+        vec![
+            field("name", w.name, of(&lead.name).unwrap_or_default(), "", None),
+            field("phone", w.phone, phone, phone, Some("tel")),
+            field("email", w.email, email, email, Some("email")),
+            field("message", w.message, of(&lead.message).unwrap_or_default(), "", None),
+            field("page_url", w.page, page, page, Some("url")),
+            field("utm_source", "utm_source", utm("source"), "", None),
+            field("utm_medium", "utm_medium", utm("medium"), "", None),
+            field("utm_campaign", "utm_campaign", utm("campaign"), "", None),
+        ]
+    }
+
     fn can_forget(&self) -> bool {
         self.lead.phone.is_some() || self.lead.email.is_some()
     }
@@ -179,6 +220,7 @@ async fn shown(
         can_replay: MENDABLE.contains(&record.state),
         may_have_raw: MENDABLE.contains(&record.state) || record.state == State::Pending,
         can_show_request: lane.is_some() && record.lead.is_some(),
+        upstream_url: upstream_url(visit, &record),
         record: &record,
         lead,
         is_revealed,
@@ -189,6 +231,12 @@ async fn shown(
         request,
         touches,
     }))
+}
+
+/// Where CareSoft shows the record's lead, if the configuration says that.
+pub(super) fn upstream_url(visit: &Visit, record: &Record) -> Option<String> {
+    let outlet = visit.console.destinations.get(&record.destination)?;
+    Some(outlet.lead_url.as_ref()?.of(record.upstream?.lead_id))
 }
 
 /// What the record's source makes now of what was posted.

@@ -9,7 +9,7 @@ use askama::Template;
 
 use super::assets;
 use super::format::{masked_email, masked_phone, moment};
-use super::lead::campaign;
+use super::lead::{campaign, upstream_url};
 use super::overview::done;
 use super::sign_in::asked;
 use super::visit::{Refusal, Visit};
@@ -73,6 +73,7 @@ struct Row {
     campaign: String,
     reason: String,
     upstream: String,
+    upstream_url: Option<String>,
 }
 
 impl Row {
@@ -91,6 +92,7 @@ impl Row {
             campaign: campaign(record),
             reason: record.reason.clone().unwrap_or_default(),
             upstream: record.upstream.map(|at| at.lead_id.to_string()).unwrap_or_default(),
+            upstream_url: upstream_url(visit, record),
         }
     }
 }

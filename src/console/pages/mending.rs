@@ -51,8 +51,8 @@ async fn previewed(visit: &Visit, key: &str) -> Result<HttpResponse, Refusal> {
     let trouble = Trouble::of(visit).await.ok_or(Refusal::Store)?;
     let group = trouble.groups.iter().find(|group| group.key == key).ok_or(Refusal::Missing)?;
     let standing = lane_standing(&*console.store, &group.destination, visit.now).await?;
-    let pace = console.destinations.get(&group.destination);
-    let takes = pace.map(|pace| span(time_for(group.number, *pace), visit.language));
+    let outlet = console.destinations.get(&group.destination);
+    let takes = outlet.map(|outlet| span(time_for(group.number, outlet.pace), visit.language));
     let mut tried = Vec::new();
     if group.state == State::Quarantined {
         for id in &group.newest {

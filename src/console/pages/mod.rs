@@ -10,22 +10,28 @@ mod attribution;
 mod chart;
 mod figures;
 mod format;
+mod guide;
 mod lead;
 mod leads;
 mod mending;
 mod overview;
+mod reasons;
+mod sample;
 mod sign_in;
 mod sources;
 mod trouble;
 mod visit;
 mod words;
 
+use actix_web::HttpRequest;
 use actix_web::web::{self, ServiceConfig};
 
 use self::access::Access;
+pub(super) use self::access::Session;
 use self::attribution::Table;
 use self::figures::{Day, Heard, Kept};
 use self::trouble::Trouble;
+use crate::console::Console;
 use crate::lead::Timestamp;
 
 /// What the pages remember: who is signed in, and figures that cost a walk through the ledger.
@@ -46,6 +52,16 @@ impl Pages {
     /// The system gives no random bytes.
     pub fn sign_in_link(&self, now: Timestamp) -> Result<String, getrandom::Error> {
         Ok(format!("/sign-in?code={}", self.access.one_time_code(now)?))
+    }
+
+    /// The session of a request that a page of ours makes: it may hear what happens.
+    pub(super) fn listener(request: &HttpRequest, console: &Console) -> Option<Session> {
+        visit::session(request, console).filter(|_| visit::is_ours(request))
+    }
+
+    /// Whether a session still holds.
+    pub(super) fn holds(&self, session: &Session, now: Timestamp) -> bool {
+        self.access.holds(session, now)
     }
 
     /// Something was changed by a person, who expects to see it.
@@ -80,6 +96,10 @@ pub(super) fn routes(routes: &mut ServiceConfig) {
         .route("/trouble/{group}", web::get().to(mending::preview))
         .route("/trouble/{group}/replay", web::post().to(mending::replay))
         .route("/sources", web::get().to(sources::show))
+        .route("/sources/{source}", web::get().to(sources::gone_to))
+        .route("/sources/{source}/sample", web::get().to(sample::ask))
+        .route("/sources/{source}/sample", web::post().to(sample::send))
+        .route("/guides/{preset}", web::get().to(guide::show))
         .route("/attribution", web::get().to(attribution::show))
         .route("/attribution.csv", web::get().to(attribution::csv));
 }

@@ -16,12 +16,10 @@ use super::sign_in::asked;
 use super::trouble::Trouble;
 use super::visit::{Refusal, Visit};
 use crate::config::Pace;
+use crate::console::Outlet;
 use crate::delivery::{LaneStanding, lane_standing};
 use crate::lead::{DestinationId, SourceId, State, Timestamp};
 use crate::store::{Depth, StoreError};
-
-/// A source that sent before is silent after this.
-pub(super) const SILENT_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -93,6 +91,7 @@ pub(super) fn done(visit: &Visit, request: &HttpRequest) -> Option<String> {
         "paused" => visit.w.done_paused,
         "resumed" => visit.w.done_resumed,
         "forgotten" => visit.w.done_forgotten,
+        "sampled" => visit.w.done_sampled,
         _ => return None,
     };
     match number.parse().ok() {
@@ -160,12 +159,11 @@ fn today(visit: &Visit, day: &Day) -> Today {
 /// Every lane, whether this process delivers to it or not.
 pub(super) async fn lanes(visit: &Visit, day: Option<&Day>) -> Result<Vec<LaneRow>, StoreError> {
     let store = &visit.console.store;
-    let one = visit.console.destinations.len() == 1;
-    let created = day.filter(|_| one).map(|day| day.created_in_a_minute);
-    let row = async |(id, pace): (&DestinationId, &Pace)| {
+    let row = async |(id, outlet): (&DestinationId, &Outlet)| {
+        let created = day.map(|day| day.created_in_a_minute.get(id).copied().unwrap_or_default());
         let standing = lane_standing(&**store, id, visit.now).await?;
         let depth = store.depth(id).await?;
-        Ok(LaneRow::of(visit, id, *pace, standing, depth, created))
+        Ok(LaneRow::of(visit, id, outlet.pace, standing, depth, created))
     };
     try_join_all(visit.console.destinations.iter().map(row)).await
 }
@@ -236,7 +234,9 @@ fn needs(
             needs.push(Need { level, what, path: "/trouble" });
         }
     }
-    for (source, last) in heard.iter().filter(|(_, last)| visit.now.since(**last) >= SILENT_AFTER) {
+    for (source, last) in
+        heard.iter().filter(|(_, last)| visit.now.since(**last) >= visit.console.silent_after)
+    {
         let what = format!("{} {} {} {}", w.source, source, w.is_silent, moment(*last, visit.now));
         needs.push(Need { level: "warn", what, path: "/sources" });
     }

@@ -3,24 +3,38 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, web};
 use askama::Template;
 
 use super::assets;
 use super::format::{count, moment, percent};
-use super::overview::{SILENT_AFTER, day};
-use super::visit::{Refusal, Visit};
+use super::overview::day;
+use super::visit::{Refusal, Visit, see_other};
 use crate::lead::{SourceId, State};
+use crate::preset::built_in_guide;
 use crate::source::Source;
 
 /// What `leadgate_submissions_total` calls what was not taken for the sender's fault.
-const REFUSALS: [&str; 7] =
-    ["malformed", "unauthorized", "too_long", "content_type", "invalid", "limited", "challenge"];
+const REFUSALS: [&str; 8] = [
+    "malformed",
+    "unauthorized",
+    "too_slow",
+    "too_long",
+    "content_type",
+    "invalid",
+    "limited",
+    "challenge",
+];
+
+/// And what was taken.
+const TAKEN: [&str; 8] =
+    ["accepted", "merged", "repeated", "quarantined", "test", "deleted", "spooled", "honeypot"];
 
 #[derive(Template)]
 #[template(path = "sources.html")]
 struct Page<'a> {
     v: &'a Visit,
+    takes_posts: bool,
     rows: Vec<Row>,
 }
 
@@ -38,6 +52,7 @@ struct Row {
     tests: String,
     dead: String,
     refused: String,
+    has_guide: bool,
     /// What a web page includes.
     embed: Option<String>,
 }
@@ -56,10 +71,13 @@ async fn shown(visit: &Visit) -> Result<HttpResponse, Refusal> {
     let heard = console.pages.heard.look(&*console.store, accepted).await?;
     let day = day(visit).await;
     let metrics = console.metrics.render();
+    let takes_posts = console.intake.is_some();
     let row = |(id, source): (&SourceId, &Arc<Source>)| {
         let states = day.as_ref().and_then(|day| day.sources.get(id).cloned()).unwrap_or_default();
         let all: u64 = states.values().sum();
         let share = |state| percent(states.get(&state).copied().unwrap_or_default(), all);
+        let taken = counted(&metrics, id, &TAKEN);
+        let refused = counted(&metrics, id, &REFUSALS);
         let last = heard.get(id).copied();
         let endpoint = source.endpoint.to_string();
         Row {
@@ -68,19 +86,27 @@ async fn shown(visit: &Visit) -> Result<HttpResponse, Refusal> {
             title: source.preset.title.clone(),
             secrets: secrets(source),
             last: last.map(|last| moment(last, visit.now)),
-            is_silent: last.is_some_and(|last| visit.now.since(last) >= SILENT_AFTER),
+            is_silent: last.is_some_and(|last| visit.now.since(last) >= console.silent_after),
             in_a_day: count(all, visit.language),
             duplicates: share(State::Merged),
             tests: share(State::Test),
             dead: share(State::Dead),
-            refused: count(refused(&metrics, id), visit.language),
+            refused: match (takes_posts, refused) {
+                (false, _) => "–".to_owned(),
+                (true, 0) => "0".to_owned(),
+                (true, refused) => {
+                    let share = percent(refused, refused + taken);
+                    format!("{} ({share})", count(refused, visit.language))
+                }
+            },
+            has_guide: built_in_guide(&source.preset.id).is_some(),
             embed: (source.preset.id == "web-form").then(|| snippet(source)),
             endpoint,
         }
     };
     let mut rows: Vec<Row> = console.sources.iter().map(row).collect();
     rows.sort_by_key(|row| row.last.is_none()); // those that have sent first, each by name
-    Ok(visit.page(&Page { v: visit, rows }))
+    Ok(visit.page(&Page { v: visit, takes_posts, rows }))
 }
 
 fn secrets(source: &Source) -> Vec<String> {
@@ -106,12 +132,18 @@ fn snippet(source: &Source) -> String {
     )
 }
 
-/// Posts to a source that were refused, of the metrics' text.
-fn refused(metrics: &str, source: &SourceId) -> u64 {
+/// Whoever goes up from a source's own page.
+pub(super) async fn gone_to(_: Visit, source: web::Path<String>) -> HttpResponse {
+    let id = source.parse::<SourceId>();
+    see_other(&id.map_or_else(|_| "/sources".to_owned(), |id| format!("/sources#{id}")))
+}
+
+/// Posts to a source with one of these outcomes, of the metrics' text.
+fn counted(metrics: &str, source: &SourceId, outcomes: &[&str]) -> u64 {
     let head = format!("leadgate_submissions_total{{source=\"{source}\",outcome=\"");
     let value = |line: &str| {
         let (outcome, value) = line.strip_prefix(&head)?.split_once("\"} ")?;
-        REFUSALS.contains(&outcome).then(|| value.parse::<u64>().ok()).flatten()
+        outcomes.contains(&outcome).then(|| value.parse::<u64>().ok()).flatten()
     };
     metrics.lines().filter_map(value).sum()
 }
@@ -129,6 +161,7 @@ mod tests {
             metrics.submission(&source, outcome);
         }
         metrics.submission(&"web".parse().unwrap(), "invalid");
-        assert_eq!(refused(&metrics.render(), &source), 3);
+        assert_eq!(counted(&metrics.render(), &source, &REFUSALS), 3);
+        assert_eq!(counted(&metrics.render(), &source, &TAKEN), 1);
     }
 }

@@ -15,8 +15,8 @@ use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::access::{SESSION, Session};
-use super::assets;
 use super::words::{Language, Words};
+use super::{assets, reasons};
 use crate::console::Console;
 use crate::credentials::equal;
 use crate::lead::Timestamp;
@@ -90,8 +90,7 @@ impl Visit {
     fn of(request: &HttpRequest) -> Option<Self> {
         let console = request.app_data::<web::Data<Console>>()?.clone();
         let now = console.clock.now();
-        let cookie = cookie(request, SESSION_COOKIE)?;
-        let session = console.pages.access.session(cookie, &console.token, now)?;
+        let session = session(request, &console)?;
         let language = language(request);
         Some(Self {
             form_token: session.form_token(&console.token),
@@ -121,7 +120,14 @@ impl Visit {
     /// The page that a form which was refused is on.
     pub(super) fn way_back(&self) -> &str {
         let page = self.path.rsplit_once('/').map_or("/", |(page, _)| page);
-        if page.starts_with("/leads/") || page.starts_with("/trouble/") { page } else { "/" }
+        let is_page =
+            ["/leads/", "/trouble/", "/sources/"].iter().any(|room| page.starts_with(room));
+        if is_page { page } else { "/" }
+    }
+
+    /// Why something is as it is, in this language as far as the words are ours.
+    pub(super) fn reason<'a>(&self, reason: &'a str) -> std::borrow::Cow<'a, str> {
+        reasons::told(reason, self.language)
     }
 
     /// The other language.
@@ -213,11 +219,28 @@ impl Posted {
         Ok(Self(url::form_urlencoded::parse(&bytes).into_owned().collect()))
     }
 
+    #[cfg(test)]
+    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self(fields.iter().map(owned).collect())
+    }
+
     /// A field, without the white space around it; an empty one is none.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
+        self.typed(name).filter(|value| !value.is_empty())
     }
+
+    /// A field, without the white space around it, be it empty; `None` where the form has none.
+    pub(super) fn typed(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.trim())
+    }
+}
+
+/// The session of a request, if it has one that holds.
+pub(super) fn session(request: &HttpRequest, console: &Console) -> Option<Session> {
+    let cookie = cookie(request, SESSION_COOKIE)?;
+    console.pages.access.session(cookie, &console.token, console.clock.now())
 }
 
 /// Whether the browser says that a page of this origin sent the request; one that says nothing is

@@ -207,7 +207,10 @@ words! {
     mapping_notice: "It is a notice: its lead will be fetched.", "Đây là thông báo: khách sẽ được tải về.";
     replay: "Replay", "Gửi lại";
     correct: "Correct and replay", "Sửa và gửi lại";
-    correct_hint: "What is left empty stays as it is.", "Ô để trống thì giữ nguyên.";
+    correct_hint: "What is left empty stays as it is. Reveal the person first to see what is there, and to empty a field that is to be removed.",
+        "Ô để trống thì giữ nguyên. Hãy bấm Hiện trước để thấy dữ liệu và xóa trắng ô cần bỏ.";
+    correct_hint_shown: "A field that you empty is removed. What you leave as it is stays.",
+        "Ô bị xóa trắng sẽ được bỏ đi. Ô không sửa thì giữ nguyên.";
     forget: "Forget this person", "Xóa người này";
     forget_hint: "Every submission of this person is erased here, for good. What CareSoft has stays there.",
         "Mọi lượt gửi của người này sẽ bị xóa vĩnh viễn ở đây. Dữ liệu trong CareSoft vẫn còn.";
@@ -236,9 +239,26 @@ words! {
     duplicates: "Duplicates", "Trùng";
     tests: "Tests", "Thử";
     refused: "Refused", "Từ chối";
-    refused_hint: "by this process since it started", "bởi tiến trình này từ khi khởi động";
+    refused_hint: "\"Refused\" counts the posts that this process has turned away since it started, and their share of all posts to the source. Other replicas count their own.",
+        "\"Từ chối\" là số lượt gửi mà tiến trình này đã từ chối từ khi khởi động, và tỷ lệ trên mọi lượt gửi đến nguồn. Các tiến trình khác đếm riêng.";
+    takes_no_posts: "This process takes no posts, so it counts no refusals and sends no samples.",
+        "Tiến trình này không nhận lượt gửi, nên không đếm lượt từ chối và không gửi thử.";
     guide: "Setup guide", "Hướng dẫn";
     try_it: "Send a sample", "Gửi thử";
+    sample_is: "A post as this platform makes it, of a person who does not exist, signed with the source's own secrets. It goes the same way as a real one: limits, signature, dedup, CareSoft.",
+        "Một lượt gửi đúng như nền tảng này gửi, của một người không có thật, ký bằng khóa của nguồn. Nó đi đúng đường của lượt thật: giới hạn, chữ ký, chống trùng, CareSoft.";
+    sample_real: "It becomes a real lead at", "Nó sẽ thành khách thật tại";
+    sample_delete: "Nothing here removes it there: the salespeople will see it.", "Ở đây không xóa được khách đó: nhân viên bán hàng sẽ thấy.";
+    sample_send: "Yes, send the sample", "Đúng, hãy gửi thử";
+    sample_refused: "The source has refused its sample", "Nguồn đã từ chối lượt gửi thử";
+    sample_challenge: "This source asks for a challenge that only a visitor's browser can pass.", "Nguồn này yêu cầu xác minh mà chỉ trình duyệt của khách làm được.";
+    sample_kept_nothing: "The source has taken the sample, and keeps nothing of it.", "Nguồn đã nhận lượt gửi thử và không lưu gì.";
+    no_sample: "This preset has no sample. Send a file of yours:", "Mẫu này không có lượt gửi thử. Hãy gửi một tệp của bạn:";
+    done_sampled: "The sample was sent. This is what came of it", "Đã gửi thử. Đây là kết quả";
+    spooled_still: "Submissions wait in the spool, and one may be of this person. Try again when it is empty.",
+        "Còn lượt gửi trong bộ đệm, có thể của người này. Hãy thử lại khi bộ đệm đã trống.";
+    opens_elsewhere: "opens CareSoft in a new tab", "mở CareSoft trong thẻ mới";
+    guide_is_english: "The guide is written in English.", "Hướng dẫn viết bằng tiếng Anh.";
     embed: "In a web page", "Gắn vào trang web";
     copy: "Copy", "Chép";
     silent: "silent", "im lặng";

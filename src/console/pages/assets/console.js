@@ -3,8 +3,18 @@
 'use strict';
 
 (() => {
-  const EVERY_MS = 5000;
   const TIMEOUT_MS = 10000;
+  // However much happens, a page is fetched anew once a second at most.
+  const AT_MOST_EVERY_MS = 1000;
+  // What comes together is shown together.
+  const TOGETHER_MS = 150;
+  // Figures are counted a moment after what they count.
+  const COUNTED_MS = 3000;
+  // What nobody tells of: ages, and whether a source is silent.
+  const AGEING_MS = 30000;
+  // Where changes are not heard of, the page looks for itself, and tries again to hear.
+  const UNHEARD_MS = 5000;
+  const LISTEN_AGAIN_MS = 60000;
 
   // Copying is offered where it can be done: over https and on this machine.
   const offerCopies = (root) => {
@@ -56,12 +66,13 @@
     return selects || part.contains(document.activeElement) || part.querySelector('details[open]');
   };
   const rows = (part) => [...part.querySelectorAll('[data-row]')];
+  // Whether the page shows what there is.
   const refresh = async () => {
     const part = document.querySelector('[data-live]');
-    if (!part || document.hidden || isBusy(part)) return;
+    if (!part || isBusy(part)) return false;
     const page = await fetched(location.pathname + location.search, {});
     const next = page.querySelector('[data-live]');
-    if (!next || isBusy(part)) return;
+    if (!next || isBusy(part)) return false;
     const known = new Set(rows(part).map((row) => row.dataset.row));
     for (const row of rows(next)) {
       if (!known.has(row.dataset.row)) row.classList.add('fresh');
@@ -70,20 +81,69 @@
     }
     offerCopies(next);
     part.replaceWith(document.adoptNode(next));
+    return true;
   };
 
-  // One refresh at a time; the next one is due some seconds after the last has ended.
-  let due;
+  let events, timer, dueAt = Infinity, endedAt = 0, isRefreshing = false, hasChanged = false;
+  const hears = () => events?.readyState === EventSource.OPEN;
+  const plan = (after) => {
+    const at = Date.now() + after;
+    if (at >= dueAt || document.hidden) return;
+    clearTimeout(timer);
+    dueAt = at;
+    timer = setTimeout(follow, after);
+  };
+  const planSoon = () => plan(Math.max(TOGETHER_MS, endedAt + AT_MOST_EVERY_MS - Date.now()));
+  // One refresh at a time; what happens meanwhile is seen by the next.
   const follow = async () => {
-    clearTimeout(due);
+    dueAt = Infinity;
+    if (isRefreshing) { hasChanged = true; return; }
+    isRefreshing = true;
+    hasChanged = false;
     // A wall screen must not show old figures as if they were new.
     const stale = document.getElementById('stale');
-    try { await refresh(); stale.hidden = true; } catch { stale.hidden = false; }
-    due = setTimeout(follow, EVERY_MS);
+    let isShown = false;
+    try { isShown = await refresh(); stale.hidden = true; } catch { stale.hidden = false; }
+    isRefreshing = false;
+    endedAt = Date.now();
+    plan(isShown && hears() ? AGEING_MS : UNHEARD_MS);
+    if (hasChanged) planSoon();
+  };
+
+  let counted;
+  const changed = () => {
+    hasChanged = true;
+    if (!isRefreshing) planSoon();
+    clearTimeout(counted);
+    counted = setTimeout(planSoon, COUNTED_MS);
+  };
+  // A page that nobody sees hears nothing: browsers have few connections to one host.
+  const listen = () => {
+    if (document.hidden || (events && events.readyState !== EventSource.CLOSED)) return;
+    events = new EventSource('/api/events');
+    for (const kind of ['ready', 'gap', 'change']) events.addEventListener(kind, changed);
+    events.addEventListener('error', () => {
+      plan(UNHEARD_MS);
+      if (events.readyState === EventSource.CLOSED) setTimeout(listen, LISTEN_AGAIN_MS);
+    });
+  };
+  const wake = () => {
+    if (document.hidden) {
+      events?.close();
+      clearTimeout(timer);
+      dueAt = Infinity;
+      return;
+    }
+    listen();
+    planSoon();
   };
   offerCopies(document);
   if (document.querySelector('[data-live]')) {
-    due = setTimeout(follow, EVERY_MS);
-    document.addEventListener('visibilitychange', () => { if (!document.hidden) follow(); });
+    endedAt = Date.now();
+    plan(UNHEARD_MS);
+    listen();
+    document.addEventListener('visibilitychange', wake);
+    addEventListener('pagehide', () => events?.close());
+    addEventListener('pageshow', (event) => { if (event.persisted) wake(); });
   }
 })();
