@@ -177,7 +177,7 @@ async fn find_and_correct(desk: &Desk<'_>, id: &str) {
     let record = desk.gateway.settled(id, &["created"]).await;
     assert_eq!(record["lead"]["name"], "Thử Một");
     assert_eq!(record["lead"]["phone"], "+84900000011");
-    let utm = &record["lead"]["attribution"]["utm"];
+    let utm = &record["lead"]["utm"];
     assert_eq!(*utm, json!({"campaign": "tet"}), "an emptied field is removed, another one stays");
 }
 
@@ -381,6 +381,9 @@ async fn nobody_is_kept_out_of_any_page() {
     let tab = chromium.tab().await;
     tab.before_scripts(WATCH).await;
     let desk = Desk { gateway: &gateway, tab };
+    desk.open("/sign-in").await;
+    desk.tab.run(&format!("{axe}; document.body.append(new Image())")).await;
+    assert_ne!(desk.tab.awaits(AXE).await, json!([]), "a picture without words is found");
     desk.open("/sign-in").await;
     assert_accessible(&desk, &axe, "/sign-in").await;
     enter(&desk).await;

@@ -73,6 +73,7 @@ fn the_example_shows_the_defaults() {
     let destination = |config: &Config| {
         let mut main = config.destinations.values().next().expect("one").clone();
         main.comment_author_id = None;
+        main.lead_url = None;
         main.lead = LeadSettings::default();
         format!("{main:?}")
     };

@@ -55,6 +55,7 @@ breaker = { failures = 6, probe_every = "16s" }
 lockout = "16m"
 marker = "subject"
 comment_author_id = 124734559
+lead_url = "https://crm.example.vn/leads/{id}"
 
 [destinations.main.lead]
 service_id = 1244
@@ -170,6 +171,8 @@ fn every_key_of_a_destination_is_read() {
     assert_eq!(main.breaker, Breaker { failures: 6, probe_every: Duration::from_secs(16) });
     assert_eq!((main.lockout, main.marker), (Duration::from_secs(16 * 60), Marker::Subject));
     assert_eq!(main.comment_author_id, Some(124_734_559));
+    let shown = main.lead_url.as_ref().map(|url| url.of(17));
+    assert_eq!(shown.as_deref(), Some("https://crm.example.vn/leads/17"));
     let lead = LeadSettings {
         service_id: Some(1244),
         subject: Some("Lead {{ source }}: {{ name or phone or email }}".into()),
