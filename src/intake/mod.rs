@@ -8,6 +8,7 @@ pub mod cors;
 mod door;
 pub mod embed;
 pub mod guard;
+mod own;
 pub mod page;
 mod receive;
 pub mod verify;

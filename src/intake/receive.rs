@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use actix_web::http::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERER,
-};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, REFERER};
 use actix_web::web::{self, Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
@@ -17,9 +15,9 @@ use super::visitor::Visitor;
 use super::{amp, cors, embed, verify};
 use crate::config::Invalid;
 use crate::fail_point::{self, FailPoint};
-use crate::lead::{RawBody, SourceId, SubmissionId};
+use crate::lead::{RawBody, SubmissionId};
 use crate::normalise::Fault;
-use crate::preset::{Heard, Outgoing, Unusable};
+use crate::preset::{Heard, Unusable};
 use crate::problem::FieldError;
 use crate::source::decode::{DecodeError, TOO_MANY, decode};
 use crate::source::{Beside, Kept, Place, Source, Unkept, element_body, post_body};
@@ -113,7 +111,7 @@ pub(super) async fn other_method(
 }
 
 /// What became of a post.
-enum Taken {
+pub(super) enum Taken {
     /// Its submissions, all of them durable.
     Ids(Vec<SubmissionId>),
     /// It only asked whether anybody is there.
@@ -134,7 +132,7 @@ async fn take(
 }
 
 /// Takes a post that has come in whole.
-async fn take_whole(
+pub(super) async fn take_whole(
     intake: &Intake,
     door: &Door,
     head: &Head<'_>,
@@ -172,10 +170,10 @@ async fn take_whole(
 }
 
 /// What a post says before its body.
-struct Head<'a> {
-    method: &'a str,
-    query: &'a str,
-    headers: &'a HeaderMap,
+pub(super) struct Head<'a> {
+    pub(super) method: &'a str,
+    pub(super) query: &'a str,
+    pub(super) headers: &'a HeaderMap,
 }
 
 impl<'a> Head<'a> {
@@ -185,51 +183,11 @@ impl<'a> Head<'a> {
     }
 
     /// Comes to a source: with its token, and within its limit.
-    fn enter(&self, door: &Door) -> Result<(), Refusal> {
+    pub(super) fn enter(&self, door: &Door) -> Result<(), Refusal> {
         if !verify::token(self.headers, self.query, &door.source.tokens) {
             return Err(Refusal::Unauthorized);
         }
         door.limiter.spend().map_err(Refusal::TooMany)
-    }
-}
-
-impl Intake {
-    /// Takes a post that this gateway made itself, by the road of every other: token, limit,
-    /// signature, challenge. Answers its submissions; none where the source takes it and keeps
-    /// nothing. `None`: there is no such source.
-    ///
-    /// # Errors
-    /// Why it is not taken.
-    pub async fn take_own(
-        &self,
-        source: &SourceId,
-        post: Outgoing,
-    ) -> Option<Result<Vec<SubmissionId>, Refusal>> {
-        let door = self.doors.get(source.as_str())?;
-        let query = post.query_string();
-        let mut headers = HeaderMap::new();
-        let content_type = (CONTENT_TYPE.as_str(), post.content_type.as_str());
-        let others = post.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        for (name, value) in others.chain([content_type]) {
-            if let (Ok(name), Ok(value)) =
-                (HeaderName::try_from(name), HeaderValue::try_from(value))
-            {
-                headers.insert(name, value);
-            }
-        }
-        let head = Head { method: "POST", query: &query, headers: &headers };
-        let taken = match head.enter(door) {
-            Ok(()) => take_whole(self, door, &head, &Bytes::from(post.body)).await,
-            Err(refusal) => Err(refusal),
-        };
-        Some(match taken {
-            Ok(Taken::Ids(ids)) => Ok(ids),
-            Ok(Taken::Probe(_)) => Ok(Vec::new()),
-            Err(refusal) => {
-                self.metrics.submission(source, refusal.word());
-                Err(refusal)
-            }
-        })
     }
 }
 

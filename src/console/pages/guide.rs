@@ -1,7 +1,7 @@
 //! `GET /guides/{preset}`: how to set a platform up, as `docs/presets` says it, with the gateway's
 //! own address and, with `?source=`, the source's name filled in.
 
-use std::borrow::Cow;
+use std::cmp::Reverse;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use askama::Template;
@@ -63,6 +63,8 @@ impl Filling {
             pairs.push((format!("/in/{example}"), format!("/in/{id}")));
             pairs.push((format!("[sources.{example}"), format!("[sources.{id}")));
             pairs.push((format!("leadgate send {example}"), format!("leadgate send {id}")));
+            let destination = format!("destination = \"{}\"", source.destination);
+            pairs.push(("destination = \"main\"".to_owned(), destination));
         }
         if let Some(public) = public {
             pairs.push((EXAMPLE_BASE.to_owned(), public.trim_end_matches('/').to_owned()));
@@ -71,17 +73,37 @@ impl Filling {
     }
 
     fn fill<'a>(&self, text: CowStr<'a>) -> CowStr<'a> {
-        let mut filled = Cow::Borrowed(&*text);
-        for (example, own) in &self.0 {
-            if filled.contains(example) {
-                filled = filled.replace(example, own).into();
-            }
+        let mut filled = String::new();
+        let mut rest = &*text;
+        let next = |rest: &str| {
+            let found = self.0.iter().filter_map(|(example, own)| {
+                Some((whole_word(rest, example)?, example.len(), own))
+            });
+            // What is put in is not looked at again.
+            found.min_by_key(|(at, length, _)| (*at, Reverse(*length)))
+        };
+        while let Some((at, length, own)) = next(rest) {
+            let Some((before, behind)) = rest.split_at_checked(at) else { break };
+            filled.push_str(before);
+            filled.push_str(own);
+            rest = behind.get(length..).unwrap_or_default();
         }
-        match filled {
-            Cow::Owned(filled) => filled.into(),
-            Cow::Borrowed(_) => text,
+        if filled.is_empty() {
+            return text;
         }
+        filled.push_str(rest);
+        filled.into()
     }
+}
+
+/// Where `wanted` stands in a text, and not as the beginning of a longer name.
+fn whole_word(text: &str, wanted: &str) -> Option<usize> {
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let is_whole = |(at, _): &(usize, &str)| {
+        let behind = text.get(at + wanted.len()..).unwrap_or_default();
+        !behind.starts_with(goes_on)
+    };
+    text.match_indices(wanted).find(is_whole).map(|(at, _)| at)
 }
 
 /// The guide as HTML: no markup of its own, links to guides and to the web alone, and nothing that
@@ -150,6 +172,15 @@ mod tests {
         assert!(made.contains("href=\"https://x.example/?a=1&amp;b=2\""), "{made}");
         assert!(made.contains("href=\"/guides/tally\"") && made.contains("<td>1</td>"), "{made}");
         assert_eq!(made.matches("<a ").count(), made.matches("</a>").count());
+    }
+
+    #[test]
+    fn what_is_put_in_is_not_replaced_again() {
+        let pairs = [("/in/web", "/in/web2"), ("https://a.vn/in/web", "https://b.vn/in/web2")];
+        let filling = Filling(pairs.map(|(a, b)| (a.to_owned(), b.to_owned())).into());
+        let filled = |text: &str| filling.fill(text.to_owned().into()).to_string();
+        assert_eq!(filled("https://a.vn/in/web, /in/web."), "https://b.vn/in/web2, /in/web2.");
+        assert_eq!(filled("/in/website /in/web-form /in/we"), "/in/website /in/web-form /in/we");
     }
 
     #[test]

@@ -44,6 +44,22 @@ const REASONS: &[(&str, &str)] = &[
         "the content type is none of application/json, application/x-www-form-urlencoded, multipart/form-data and text/plain",
         "kiểu nội dung không phải application/json, application/x-www-form-urlencoded, multipart/form-data hay text/plain",
     ),
+    // How an attempt ended.
+    ("created", "đã tạo"),
+    ("absent", "không thấy"),
+    ("unclear", "chưa rõ"),
+    ("send again", "sẽ gửi lại"),
+    ("retry", "sẽ thử lại"),
+    ("postponed", "hoãn lại"),
+    ("unknown", "chưa rõ"),
+    ("dead", "thất bại"),
+    ("added", "đã thêm"),
+    ("added before", "đã thêm từ trước"),
+    ("given up", "bỏ cuộc"),
+    ("hidden", "nền tảng không cho xem"),
+    ("unusable", "không dùng được"),
+    ("test", "lượt thử"),
+    ("read", "đã đọc"),
     // What is fetched.
     (
         "its source is not configured, or fetches nothing any more",

@@ -113,6 +113,7 @@ impl Visit {
     pub(super) fn is_at(&self, path: &str) -> bool {
         match path {
             "/" => self.path == "/",
+            "/sources" if self.path.starts_with("/guides/") => true,
             path => self.path.starts_with(path),
         }
     }
