@@ -461,3 +461,21 @@ async fn silence_is_what_the_configuration_says() {
     assert!(operator.page("/sources").await.contains(">silent<"));
     gateway.stop().await;
 }
+
+#[tokio::test]
+async fn every_lane_shows_what_it_uses_of_its_pace() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start_with(&caresoft, "", |config| {
+        let (id, other) = ("other".parse().unwrap(), config.destinations.values().next().cloned());
+        config.destinations.insert(id, other.unwrap());
+    })
+    .await;
+    let id = gateway.submit(json!({"phone": "0900000001"})).await;
+    gateway.settled(&id, &["created"]).await;
+    let operator = Operator::sign_in(&gateway).await;
+    let page = operator.page("/").await;
+    for used in ["1&nbsp;<small>per minute", "0&nbsp;<small>per minute"] {
+        assert!(page.contains(used), "{used}: {page}");
+    }
+    gateway.stop().await;
+}

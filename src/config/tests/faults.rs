@@ -315,3 +315,25 @@ proptest! {
         let _ = read(&pieces.concat(), &[("LEADGATE__SOURCES__A__LEAD__SERVICE_ID", "1")]);
     }
 }
+
+#[test]
+fn a_leads_address_has_its_id_in_its_path_and_is_not_repeated() {
+    for (wrong, problem) in [
+        (
+            "https://crm.example.vn/leads",
+            "this address has no {id}: every lead would have the same",
+        ),
+        ("javascript:alert({id})", "its scheme is neither http nor https"),
+        (
+            "https://a:secret-word@crm.example.vn/{id}",
+            "this address holds a user name or a password",
+        ),
+        ("https://{id}.example.vn/", "the {id} stands in the host of this address"),
+    ] {
+        let text =
+            SMALL.replace("token = \"t-1\"", &format!("token = \"t-1\"\nlead_url = \"{wrong}\""));
+        let said = faults(&text, &[]);
+        assert!(said.contains("leadgate.toml:5: destinations.main.lead_url: "), "{said}");
+        assert!(said.contains(problem) && !said.contains("secret-word"), "{said}");
+    }
+}
