@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 mod credentials;
+mod current;
 pub mod delivery;
 pub mod fail_point;
 mod http_client;

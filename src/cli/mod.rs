@@ -29,8 +29,8 @@ use clap::{Parser, Subcommand};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::app::App;
-use crate::config::{self, Config, Environment, Fault, Faults, Loaded, ProcessEnvironment};
+use crate::app::ConfigurationFile;
+use crate::config::{self, Config, Environment, Faults, Loaded, ProcessEnvironment};
 use crate::preset;
 
 /// A webhook-to-lead gateway: forms and ad platforms in, exactly one CareSoft lead out.
@@ -160,23 +160,7 @@ impl Invocation {
     /// version can run.
     fn configured(&self) -> Result<Option<Loaded>, Failed> {
         let Some(file) = self.config_file() else { return Ok(None) };
-        let presets = preset::built_in_names();
-        let mut loaded = crate::config::load(&file, &ProcessEnvironment, &presets)?;
-        let fault = |key: String, problem: String| Fault {
-            file: file.display().to_string(),
-            line: None,
-            column: None,
-            key,
-            problem,
-            advice: String::new(),
-        };
-        let inert = App::inert(&loaded.config).into_iter().map(|(key, meaning)| {
-            fault(key.to_owned(), format!("this version does nothing with it: {meaning}"))
-        });
-        loaded.warnings.extend(inert);
-        let unable = App::preflight(&loaded.config).into_iter();
-        let unable: Vec<_> = unable.map(|(key, problem)| fault(key, problem)).collect();
-        if unable.is_empty() { Ok(Some(loaded)) } else { Err(Faults(unable).into()) }
+        Ok(Some(ConfigurationFile::at(file).read()?))
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use anyhow::Context;
 use clap::Args;
 
-use super::serve::stop_signal;
+use super::serve::orders;
 use super::{Failed, Invocation};
 use crate::sandbox::Options;
 
@@ -33,7 +33,7 @@ impl Sandbox {
         );
         let sandbox = crate::sandbox::Sandbox::new(options);
         let served = runtime.block_on(async {
-            sandbox.serve(listener, stop_signal()?).await.context("the simulator failed")
+            sandbox.serve(listener, orders()?.stop).await.context("the simulator failed")
         });
         Ok(served?)
     }

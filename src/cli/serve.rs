@@ -4,16 +4,18 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use url::Url;
 
 use super::admin::token_file;
 use super::{Failed, Invocation};
-use crate::app::{App, StartError, Surroundings};
+use crate::app::{App, ConfigurationFile, Once, Orders, StartError, Surroundings};
 use crate::config::Config;
 use crate::fail_point;
 use crate::lead::Clock;
@@ -41,6 +43,13 @@ enum Role {
     Worker,
 }
 
+/// Where the configuration comes from.
+enum From {
+    File(ConfigurationFile),
+    /// There is none: with the simulator beside it.
+    Nothing(BesideIt),
+}
+
 /// The simulator beside a gateway that has no configuration.
 struct BesideIt {
     sandbox: Sandbox,
@@ -50,29 +59,31 @@ struct BesideIt {
 
 impl Serve {
     pub(super) fn run(self, invocation: &Invocation) -> Result<(), Failed> {
-        let (config, sandbox) = match invocation.configured()? {
-            Some(loaded) => {
+        let (config, from) = match invocation.config_file().map(ConfigurationFile::at) {
+            Some(mut file) => {
+                let loaded = file.read()?;
                 telemetry::log::init(&loaded.config.log)?;
                 for warning in &loaded.warnings {
                     tracing::warn!("{warning}");
                 }
-                (loaded.config, None)
+                (loaded.config, From::File(file))
             }
             None => {
                 let (config, sandbox) = zero_setup()?;
                 telemetry::log::init(&config.log)?;
-                (config, Some(sandbox))
+                (config, From::Nothing(sandbox))
             }
         };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("the runtime could not be started")?;
-        runtime.block_on(serve(&config, self.role, sandbox)).map_err(|error| {
-            match error.downcast_ref::<StartError>() {
-                Some(unfit @ StartError::UnfitStore(_)) => Failed::Usage(unfit.to_string()),
-                _ => Failed::Doing(error),
-            }
+        let served = runtime.block_on(serve(&config, self.role, from));
+        // Whatever still runs was given up: a name that is looked up in vain holds no exit up.
+        runtime.shutdown_background();
+        served.map_err(|error| match error.downcast_ref::<StartError>() {
+            Some(unfit @ StartError::UnfitStore(_)) => Failed::Usage(unfit.to_string()),
+            _ => Failed::Doing(error),
         })
     }
 }
@@ -92,7 +103,12 @@ fn zero_setup() -> Result<(Config, BesideIt), Failed> {
     Ok((config, BesideIt { sandbox: Sandbox::new(options), listener, address }))
 }
 
-async fn serve(config: &Config, role: Role, sandbox: Option<BesideIt>) -> anyhow::Result<()> {
+async fn serve(config: &Config, role: Role, from: From) -> anyhow::Result<()> {
+    let mut orders = orders()?; // before anything that takes a while
+    let (file, sandbox) = match from {
+        From::File(file) => (Some(file), None),
+        From::Nothing(sandbox) => (None, Some(sandbox)),
+    };
     // Every port before anything else: a port that is taken costs nothing but a message.
     let public = match role {
         Role::Worker => None,
@@ -110,13 +126,18 @@ async fn serve(config: &Config, role: Role, sandbox: Option<BesideIt>) -> anyhow
         public,
         admin,
         admin_token: admin_token.clone(),
+        file,
         delivers: role != Role::Intake,
         sample_form: sandbox.is_some(),
         clock: fail_point::clock(),
     };
     let public = surroundings.public.as_ref().map(TcpListener::local_addr).transpose()?;
     let admin = surroundings.admin.local_addr()?;
-    let app = App::build(config, surroundings).await?;
+    let app = tokio::select! {
+        biased;
+        () = &mut orders.stop => return Ok(()),
+        app = App::build(config, surroundings) => app?,
+    };
     if config.admin.token.is_none() {
         leave_token(config, &admin_token)?; // the database is ours by now: no other gateway's is lost
     }
@@ -145,14 +166,14 @@ async fn serve(config: &Config, role: Role, sandbox: Option<BesideIt>) -> anyhow
         }
     }
     let Some(BesideIt { sandbox, listener, .. }) = sandbox else {
-        return Ok(app.run(stop_signal()?).await?);
+        return Ok(app.run(orders).await?);
     };
     // The simulator outlives the gateway: what is under way at the end still gets its answer.
     let (ended, gateway_ended) = tokio::sync::oneshot::channel::<()>();
     let simulator = tokio::spawn(sandbox.serve(listener, async move {
         let _ = gateway_ended.await;
     }));
-    let result = app.run(stop_signal()?).await;
+    let result = app.run(orders).await;
     drop(ended);
     simulator.await.context("the sandbox broke")?.context("the sandbox failed")?;
     Ok(result?)
@@ -167,20 +188,33 @@ fn bind(address: SocketAddr, key: &str, variable: &str) -> anyhow::Result<TcpLis
     })
 }
 
-/// Resolves at SIGTERM or SIGINT.
-pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+/// What signals say: SIGTERM and SIGINT to stop, a second one to wait for nothing, SIGHUP to read the
+/// configuration anew.
+pub(super) fn orders() -> anyhow::Result<Orders> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     let mut hang_up = signal(SignalKind::hangup()).context("SIGHUP")?;
-    Ok(async move {
-        loop {
+    let (stops, told) = watch::channel(0_u32);
+    let orders = Orders { stop: has_come(&told, 1), at_once: has_come(&told, 2), ..Orders::none() };
+    let reload = Arc::clone(&orders.reload);
+    tokio::spawn(async move {
+        while !stops.is_closed() {
             tokio::select! {
-                _ = terminate.recv() => return,
-                _ = interrupt.recv() => return,
-                _ = hang_up.recv() => {
-                    tracing::warn!("SIGHUP: this version reads its configuration at start only");
-                }
+                _ = terminate.recv() => stops.send_modify(|stops| *stops += 1),
+                _ = interrupt.recv() => stops.send_modify(|stops| *stops += 1),
+                _ = hang_up.recv() => reload.notify_one(),
             }
+        }
+    });
+    Ok(orders)
+}
+
+/// Resolves when a stop was asked for so often.
+fn has_come(stops: &watch::Receiver<u32>, times: u32) -> Once {
+    let mut stops = stops.clone();
+    Box::pin(async move {
+        if stops.wait_for(|stops| *stops >= times).await.is_err() {
+            std::future::pending().await // nobody is there to ask
         }
     })
 }

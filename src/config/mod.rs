@@ -11,18 +11,21 @@ mod challenge;
 mod document;
 mod environment;
 mod fault;
+mod fixed;
 mod lead_url;
 mod model;
 mod notify;
 mod overrides;
 mod places;
 mod read;
+mod same;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 use url::Url;
@@ -31,10 +34,12 @@ pub use challenge::{Challenge, ChallengeKind, OnFailure};
 pub use environment::{Environment, MapEnvironment, ProcessEnvironment};
 pub use fault::{Fault, Faults};
 pub(crate) use fault::{did_you_mean, quoted, sort as sort_faults};
+pub use fixed::keep_fixed;
 pub use lead_url::LeadUrl;
 pub use model::*;
 pub use notify::{HookUrl, Notify, NotifyEvent, SigningKey};
 pub use places::{Places, dotted};
+pub use same::same_secrets;
 
 /// A configuration and what is doubtful about it.
 #[derive(Debug, Clone)]
@@ -60,9 +65,23 @@ pub fn load(
     environment: &dyn Environment,
     presets: &[&str],
 ) -> Result<Loaded, Faults> {
+    load_noting(file, environment, presets, &mut BTreeSet::new())
+}
+
+/// As [`load`]; adds to `files` those that the configuration names (secrets, presets of one's own),
+/// also when it is faulty: what is wrong may be mended in one of them.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_noting(
+    file: &Path,
+    environment: &dyn Environment,
+    presets: &[&str],
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Loaded, Faults> {
     let name = file.display().to_string();
     match read_file(file) {
-        Ok(text) => parse(&text, &name, environment, presets),
+        Ok(text) => parse_noting(&text, &name, environment, presets, files),
         Err(error) => {
             let problem = format!("this file cannot be read: {error}");
             let advice = "name another with --config or LEADGATE_CONFIG".to_owned();
@@ -93,10 +112,21 @@ pub fn parse(
     environment: &dyn Environment,
     presets: &[&str],
 ) -> Result<Loaded, Faults> {
+    parse_noting(text, file, environment, presets, &mut BTreeSet::new())
+}
+
+fn parse_noting(
+    text: &str,
+    file: &str,
+    environment: &dyn Environment,
+    presets: &[&str],
+    files: &mut BTreeSet<PathBuf>,
+) -> Result<Loaded, Faults> {
     let mut document = document::parse(text, file)?;
     let misplaced = overrides::apply(&mut document, environment);
     let reading = read::Reading::new(file, environment, presets);
     let config = reading.config(document);
+    files.append(&mut reading.files.borrow_mut());
     let mut faults = reading.faults.take();
     faults.extend(misplaced);
     if !faults.is_empty() {

@@ -55,6 +55,8 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// How long a stop waits for what is in flight.
     pub shutdown_grace: Duration,
+    /// How long submissions are still taken after a stop was asked for, before the grace begins.
+    pub drain_delay: Duration,
 }
 
 impl Server {
@@ -149,7 +151,7 @@ pub enum PhoneOutput {
 }
 
 /// `[limits]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// For each address.
     pub per_ip: Rate,

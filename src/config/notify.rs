@@ -8,7 +8,7 @@ use secrecy::SecretSlice;
 use url::Url;
 
 /// `[notify]`
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Notify {
     /// Where outcome signals are posted.
     pub url: HookUrl,

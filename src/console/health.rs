@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use serde_json::json;
 
 use super::Console;
 use super::api::shapes::Readiness;
+use crate::current::Current;
 use crate::delivery::LANE_STATES;
 use crate::lead::State;
 use crate::store::StoreError;
@@ -28,10 +29,10 @@ pub(super) async fn livez() -> HttpResponse {
     get, path = "/readyz", tag = "machines",
     responses(
         (status = 200, description = "They can: the store answers, or there is a spool beside it", body = Readiness),
-        (status = 503, description = "They cannot", body = Readiness),
+        (status = 503, description = "They cannot, or not for long: the gateway is about to stop", body = Readiness),
     ),
 )]
-pub(super) async fn readyz(console: web::Data<Console>) -> HttpResponse {
+pub(super) async fn readyz(console: Current<Console>) -> HttpResponse {
     let asked = tokio::time::timeout(HEALTH_TIMEOUT, console.store.health()).await;
     let store = match &asked {
         Ok(Ok(health)) => {
@@ -43,6 +44,7 @@ pub(super) async fn readyz(console: web::Data<Console>) -> HttpResponse {
     let is_up = matches!(asked, Ok(Ok(_)));
     // A gateway that spools takes forms, and durably: it is ready.
     let (status, mut answer) = match spool {
+        _ if console.is_draining() => ("draining", HttpResponse::ServiceUnavailable()),
         Some(spool) if spool.active || !is_up => ("spooling", HttpResponse::Ok()),
         _ if is_up => ("ready", HttpResponse::Ok()),
         _ => ("unavailable", HttpResponse::ServiceUnavailable()),
@@ -62,7 +64,7 @@ pub(super) async fn readyz(console: web::Data<Console>) -> HttpResponse {
         content_type = "application/openmetrics-text",
     )),
 )]
-pub(super) async fn metrics(console: web::Data<Console>) -> HttpResponse {
+pub(super) async fn metrics(console: Current<Console>) -> HttpResponse {
     if let Some(spool) = console.store.spool() {
         console.metrics.spool(spool.depth);
     }

@@ -11,9 +11,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use actix_web::HttpRequest;
 use actix_web::http::StatusCode;
 use actix_web::web::{self, ServiceConfig};
+use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
@@ -30,7 +33,8 @@ use crate::store::Store;
 use crate::store::changes::Changes;
 use crate::telemetry::Metrics;
 
-/// Everything that the admin listener's handlers share.
+/// Everything that the admin listener's handlers share. Another one takes its place when the
+/// configuration changes.
 pub struct Console {
     /// Compared in constant time with what a request presents.
     pub token: SecretString,
@@ -53,15 +57,17 @@ pub struct Console {
     /// Is told when a person stops a lane or lets it go on.
     pub notifier: Notifier,
     /// Held by who goes through the ledger: one at a time.
-    pub counting: Semaphore,
+    pub counting: Arc<Semaphore>,
     /// What becomes of submissions, for who reads it as it happens.
     pub changes: Changes,
     /// What the pages remember.
-    pub pages: Pages,
+    pub pages: Arc<Pages>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
     /// For ages.
     pub clock: Clock,
+    /// Whether the gateway is about to stop.
+    pub draining: Arc<AtomicBool>,
 }
 
 /// A destination, as far as the pages show it.
@@ -93,10 +99,10 @@ pub fn silent_after(config: &Config) -> Duration {
 }
 
 impl Console {
-    /// The routes of the admin listener.
-    pub fn routes(self: &Arc<Self>, routes: &mut ServiceConfig) {
+    /// The routes of the admin listener; each request is answered by what is in force then.
+    pub fn routes(in_force: &Arc<ArcSwap<Self>>, routes: &mut ServiceConfig) {
         routes
-            .app_data(web::Data::from(Arc::clone(self)))
+            .app_data(web::Data::from(Arc::clone(in_force)))
             .configure(api::routes)
             .configure(pages::routes)
             .default_service(web::to(async || {
@@ -111,6 +117,10 @@ impl Console {
         }
         let detail = "send the admin token as Authorization: Bearer";
         Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail))
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     fn lane_states(&self) -> BTreeMap<&str, &'static str> {

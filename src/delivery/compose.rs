@@ -95,6 +95,12 @@ impl Composer {
         self.field_names.learn(fields);
     }
 
+    /// Takes over what a composer for the same account has learned, if that is all that this one
+    /// needs. Whether it is.
+    pub fn learn_from(&self, before: &Self) -> bool {
+        self.field_names.learn_from(&before.field_names)
+    }
+
     /// The request for a lead.
     pub fn compose(&self, work: &Work) -> NewLead {
         let lead = &work.lead;

@@ -66,6 +66,16 @@ impl FieldNames {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Takes over what `before` has learned, if it was asked for as much. Whether it was.
+    pub fn learn_from(&self, before: &Self) -> bool {
+        let is_enough = self.wanted.is_subset(&before.wanted);
+        if is_enough {
+            let learned = before.learned.read().unwrap_or_else(PoisonError::into_inner).clone();
+            *self.learned.write().unwrap_or_else(PoisonError::into_inner) = learned;
+        }
+        is_enough
+    }
+
     /// What is sent for a value; `None`: nothing is, since nobody knows which option is meant.
     pub fn value(&self, field: u64, value: String, origin: Origin) -> Option<String> {
         if is_id(value.trim()) {

@@ -7,10 +7,8 @@
 
 mod known;
 
-use std::time::Duration;
-
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -39,12 +37,8 @@ const NOT_THE_TOKEN: [&str; 4] =
 
 /// A source's challenge, ready to verify tokens.
 pub struct Challenge {
-    kind: ChallengeKind,
-    secret: SecretString,
-    on_failure: OnFailure,
-    min_score: Option<f64>,
+    settings: config::Challenge,
     url: Url,
-    timeout: Duration,
     turns: Semaphore,
     http: reqwest::Client,
     known: Known,
@@ -114,12 +108,8 @@ impl Challenge {
     pub fn new(settings: &config::Challenge) -> Result<Self, ChallengeError> {
         let url = settings.verify_url.clone().map_or_else(|| own_url(settings.kind), Ok)?;
         Ok(Self {
-            kind: settings.kind,
-            secret: settings.secret.clone(),
-            on_failure: settings.on_failure,
-            min_score: settings.min_score,
+            settings: settings.clone(),
             url,
-            timeout: settings.timeout,
             turns: Semaphore::new(IN_FLIGHT_MAX),
             http: http_client::builder()?.build()?,
             known: Known::default(),
@@ -127,9 +117,14 @@ impl Challenge {
         })
     }
 
+    /// Whether it is configured so.
+    pub fn is_of(&self, settings: &config::Challenge) -> bool {
+        self.settings == *settings
+    }
+
     /// The form's field that holds the token.
     pub const fn field(&self) -> &'static str {
-        match self.kind {
+        match self.settings.kind {
             ChallengeKind::Turnstile => "cf-turnstile-response",
             ChallengeKind::Recaptcha => "g-recaptcha-response",
         }
@@ -164,7 +159,7 @@ impl Challenge {
         if same.is_some_and(|same| self.known.holds(&same, clock.now())) {
             return Checked::Passed;
         }
-        let asked = tokio::time::timeout(self.timeout, self.ask(token, same)).await;
+        let asked = tokio::time::timeout(self.settings.timeout, self.ask(token, same)).await;
         match asked.unwrap_or(Err(Trouble::TooSlow)) {
             Ok(answer) if self.is_good(&answer) => {
                 if let Some(same) = same {
@@ -178,7 +173,7 @@ impl Challenge {
     }
 
     fn without_an_answer(&self, source: &SourceId, trouble: &Trouble) -> Checked {
-        let (checked, becomes) = match self.on_failure {
+        let (checked, becomes) = match self.settings.on_failure {
             OnFailure::Open => (Checked::Unchecked, "taken"),
             OnFailure::Closed => (Checked::Unavailable, "refused"),
         };
@@ -190,15 +185,16 @@ impl Challenge {
 
     fn is_good(&self, answer: &Answer) -> bool {
         let is_enough = |least| answer.score.is_some_and(|score| score >= least);
-        answer.success && self.min_score.is_none_or(is_enough)
+        answer.success && self.settings.min_score.is_none_or(is_enough)
     }
 
     async fn ask(&self, token: &str, same: Option<[u8; 32]>) -> Result<Answer, Trouble> {
         let _turn = self.turns.acquire().await.map_err(|_closed| Trouble::NoAnswer)?;
         let key = same.map(|hash| idempotency_key(&hash));
         let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("secret", self.secret.expose_secret()).append_pair("response", token);
-        if let (ChallengeKind::Turnstile, Some(key)) = (self.kind, key) {
+        form.append_pair("secret", self.settings.secret.expose_secret())
+            .append_pair("response", token);
+        if let (ChallengeKind::Turnstile, Some(key)) = (self.settings.kind, key) {
             form.append_pair("idempotency_key", &key.to_string());
         }
         let request = self.http.post(self.url.clone());
@@ -261,6 +257,9 @@ async fn read(mut response: reqwest::Response) -> Result<Vec<u8>, Trouble> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use secrecy::SecretString;
     use serde_json::json;
 
     use super::*;

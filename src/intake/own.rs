@@ -42,7 +42,7 @@ impl Intake {
             Ok(Taken::Ids(ids)) => Ok(ids),
             Ok(Taken::Probe(_)) => Ok(Vec::new()),
             Err(refusal) => {
-                self.metrics.submission(source, refusal.word());
+                self.shared.metrics.submission(source, refusal.word());
                 Err(refusal)
             }
         })

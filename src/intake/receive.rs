@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use actix_web::http::ConnectionType;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, REFERER};
 use actix_web::web::{self, Bytes, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -14,6 +15,7 @@ use super::guard::{self, Unread};
 use super::visitor::Visitor;
 use super::{amp, cors, embed, verify};
 use crate::config::Invalid;
+use crate::current::Current;
 use crate::fail_point::{self, FailPoint};
 use crate::lead::{RawBody, SubmissionId};
 use crate::normalise::Fault;
@@ -27,7 +29,7 @@ pub(super) async fn post(
     request: HttpRequest,
     mut payload: Payload,
     source: web::Path<String>,
-    intake: web::Data<Intake>,
+    intake: Current<Intake>,
 ) -> HttpResponse {
     let started = Instant::now();
     let address = guard::client_address(&request, &intake.trusted_proxies);
@@ -48,7 +50,7 @@ pub(super) async fn post(
         }
         Ok(Taken::Probe(response)) => response,
         Err(refusal) => {
-            intake.metrics.submission(&source.id, refusal.word());
+            intake.shared.metrics.submission(&source.id, refusal.word());
             tracing::debug!(source = %source.id, outcome = refusal.word(), "post refused");
             refusal.respond(&request, Some(respond))
         }
@@ -60,7 +62,10 @@ pub(super) async fn post(
     } else {
         cors::expose(&request, &door.cors_origins, response.headers_mut());
     }
-    intake.metrics.intake(&source.id, started.elapsed());
+    if intake.is_draining() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    intake.shared.metrics.intake(&source.id, started.elapsed());
     response
 }
 
@@ -68,7 +73,7 @@ pub(super) async fn post(
 pub(super) async fn handshake(
     request: HttpRequest,
     source: web::Path<String>,
-    intake: web::Data<Intake>,
+    intake: Current<Intake>,
 ) -> HttpResponse {
     let address = guard::client_address(&request, &intake.trusted_proxies);
     if let Err(wait) = intake.per_address.spend(address) {
@@ -83,7 +88,7 @@ pub(super) async fn handshake(
     match source.preset.handshake.get(&heard, &source.secrets) {
         Some(answer) => {
             let word = if answer.is_refusal() { "handshake_refused" } else { "handshake" };
-            intake.metrics.submission(&source.id, word);
+            intake.shared.metrics.submission(&source.id, word);
             answer::written(answer.reply, answer.body)
         }
         None => Refusal::Method.respond(&request, None),
@@ -93,7 +98,7 @@ pub(super) async fn handshake(
 pub(super) async fn preflight(
     request: HttpRequest,
     source: web::Path<String>,
-    intake: web::Data<Intake>,
+    intake: Current<Intake>,
 ) -> HttpResponse {
     match intake.doors.get(source.as_str()) {
         Some(door) => cors::preflight(&request, &door.cors_origins),
@@ -104,7 +109,7 @@ pub(super) async fn preflight(
 pub(super) async fn other_method(
     request: HttpRequest,
     source: web::Path<String>,
-    intake: web::Data<Intake>,
+    intake: Current<Intake>,
 ) -> HttpResponse {
     let known = intake.doors.contains_key(source.as_str());
     (if known { Refusal::Method } else { Refusal::UnknownSource }).respond(&request, None)
@@ -162,7 +167,7 @@ pub(super) async fn take_whole(
         batch => batch?,
     };
     if visitor.only_asks {
-        intake.metrics.submission(&source.id, "looked_at");
+        intake.shared.metrics.submission(&source.id, "looked_at");
         return Ok(Taken::Probe(HttpResponse::Ok().json(serde_json::json!({}))));
     }
     visitor.check(intake, door, &batch.admissions).await?;
@@ -211,13 +216,13 @@ fn verified(
     let header = |name: &str| text_of(head.headers, name);
     let heard = Heard::new(head.method, &url, head.query, &header, body);
     if let Some(answer) = source.preset.handshake.post(&heard) {
-        intake.metrics.submission(&source.id, "handshake");
+        intake.shared.metrics.submission(&source.id, "handshake");
         return Ok(Verified::Probe(answer::written(answer.reply, answer.body)));
     }
-    let now = intake.clock.now();
+    let now = intake.shared.clock.now();
     match source.preset.verify.passes(&heard, &source.secrets, now, source.max_age) {
         Some(false) if source.preset.passes_over_unsigned(&heard) => {
-            intake.metrics.submission(&source.id, "ignored");
+            intake.shared.metrics.submission(&source.id, "ignored");
             Ok(Verified::Passed)
         }
         Some(false) => Err(Refusal::Unauthorized),
@@ -264,7 +269,7 @@ impl Post<'_> {
         let mut refused = Vec::new();
         for items in found {
             for _ in 0..items.ignored {
-                self.intake.metrics.submission(&self.source.id, "ignored");
+                self.intake.shared.metrics.submission(&self.source.id, "ignored");
             }
             for Unusable { value, is_whole, why } in items.unusable {
                 let raw = if is_whole { document_body(&value) } else { element_body(&value) };
@@ -302,7 +307,7 @@ impl Post<'_> {
             Ok(kept) => batch.push(self.admission(kept)),
             Err(Unkept::Trapped) => {
                 batch.ids.push(SubmissionId::generate());
-                self.intake.metrics.submission(&self.source.id, "honeypot");
+                self.intake.shared.metrics.submission(&self.source.id, "honeypot");
             }
             Err(unkept) => return Err(unkept),
         }
@@ -326,7 +331,7 @@ impl Post<'_> {
             id: SubmissionId::generate(),
             source: self.source.id.clone(),
             destination: self.source.destination.clone(),
-            received_at: self.intake.clock.now(),
+            received_at: self.intake.shared.clock.now(),
             idempotency: kept.idempotency,
             external_id: kept.external_id,
             content: kept.content,
@@ -393,9 +398,9 @@ async fn admit(
     }
     let admitted: Vec<_> = admissions.iter().map(|admission| admission.id).collect();
     fail_point::pass(FailPoint::Decoded);
-    let verdicts = intake.store.admit(admissions).await.map_err(|error| {
-        intake.metrics.store_error(intake.store.kind());
-        if intake.failure_log.check().is_ok() {
+    let verdicts = intake.shared.store.admit(admissions).await.map_err(|error| {
+        intake.shared.metrics.store_error(intake.shared.store.kind());
+        if intake.shared.failure_log.check().is_ok() {
             tracing::error!(source = %source.id, %error, "a submission could not be stored");
         }
         Refusal::Unavailable
@@ -414,7 +419,7 @@ async fn admit(
             Verdict::Deleted => "deleted",
             Verdict::Spooled => "spooled",
         };
-        intake.metrics.submission(&source.id, word);
+        intake.shared.metrics.submission(&source.id, word);
     }
     Ok(ids)
 }

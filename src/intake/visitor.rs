@@ -50,14 +50,14 @@ impl Visitor {
             let (field, message) = (challenge.field().into(), message.to_owned());
             Err(Refusal::Challenge(FieldError { field, code, message }))
         };
-        match challenge.check(&door.source.id, token, submission, &intake.clock).await {
+        match challenge.check(&door.source.id, token, submission, &intake.shared.clock).await {
             Checked::Passed => Ok(()),
             Checked::Missing => failed("missing", "the challenge's token is missing"),
             Checked::Failed => {
                 failed("not_passed", "the challenge was not passed, or too long ago, or is used up")
             }
             Checked::Unchecked => {
-                intake.metrics.submission(&door.source.id, "unchecked");
+                intake.shared.metrics.submission(&door.source.id, "unchecked");
                 Ok(())
             }
             Checked::Unavailable => Err(Refusal::Unverified),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use reqwest::{Response, StatusCode};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -43,7 +44,8 @@ pub struct OpenError(String);
 
 /// Posts what the notifier of the same [`open`](super::open) is told.
 pub struct Courier {
-    post: Arc<Post>,
+    /// How posts are made from now on: what waits is posted as the newest configuration says.
+    post: Arc<ArcSwap<Post>>,
     queue: mpsc::Receiver<Parcel>,
     /// Of the notifier.
     room: Arc<Semaphore>,
@@ -55,7 +57,7 @@ pub struct Courier {
 }
 
 /// How one post is made.
-struct Post {
+pub struct Post {
     http: reqwest::Client,
     url: HookUrl,
     keys: Vec<SigningKey>,
@@ -73,13 +75,12 @@ enum Answer {
 
 type Ended = Result<(Parcel, Answer), JoinError>;
 
-impl Courier {
-    pub(super) fn new(
-        settings: &Notify,
-        queue: mpsc::Receiver<Parcel>,
-        room: Arc<Semaphore>,
-        clock: Clock,
-    ) -> Result<Self, OpenError> {
+impl Post {
+    /// As `[notify]` says.
+    ///
+    /// # Errors
+    /// TLS that cannot be set up.
+    pub(super) fn new(settings: &Notify) -> Result<Self, OpenError> {
         let http = http_client::builder()
             .map_err(|error| OpenError(error.to_string()))?
             .timeout(settings.timeout)
@@ -87,9 +88,18 @@ impl Courier {
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .build()
             .map_err(|error| OpenError(error.without_url().to_string()))?;
-        let post = Post { http, url: settings.url.clone(), keys: settings.keys.clone() };
-        let waiting = BTreeMap::new();
-        Ok(Self { post: Arc::new(post), queue, room, waiting, number: 0, clock, in_trouble: false })
+        Ok(Self { http, url: settings.url.clone(), keys: settings.keys.clone() })
+    }
+}
+
+impl Courier {
+    pub(super) fn new(
+        post: Arc<ArcSwap<Post>>,
+        queue: mpsc::Receiver<Parcel>,
+        room: Arc<Semaphore>,
+        clock: Clock,
+    ) -> Self {
+        Self { post, queue, room, waiting: BTreeMap::new(), number: 0, clock, in_trouble: false }
     }
 
     /// Posts until `closing` says how long what is left has; then everything that waits gets one
@@ -143,7 +153,7 @@ impl Courier {
         let now = self.clock.now();
         parcel.tries += 1;
         parcel.first_try.get_or_insert(now);
-        let post = Arc::clone(&self.post);
+        let post = self.post.load_full();
         posts.spawn(async move {
             let answer = post.send(&parcel, now).await;
             (parcel, answer)

@@ -17,12 +17,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-pub use self::courier::{Courier, OpenError};
+pub use self::courier::{Courier, OpenError, Post};
 use self::notice::Notice;
 pub use self::notice::{Settling, Standing};
-pub use self::signals::{RunningSignals, Signals};
+pub use self::signals::{Plan, Signals};
 use self::silence::Silence;
 use crate::config::{Notify, NotifyEvent};
 use crate::lead::{Clock, DestinationId, SourceId, Timestamp};
@@ -32,9 +33,10 @@ use crate::telemetry::Metrics;
 /// Signals that are kept, those that are tried again among them: some 5 MB.
 const KEPT_MAX: usize = 10_000;
 
-/// What somebody tells the operator through. Cheap to clone. The default one tells nothing.
+/// What somebody tells the operator through. Cheap to clone. The default one tells nothing, until a
+/// configuration asks for signals.
 #[derive(Clone, Default)]
-pub struct Notifier(Option<Arc<Desk>>);
+pub struct Notifier(Arc<ArcSwapOption<Desk>>);
 
 /// What all clones of a notifier share.
 struct Desk {
@@ -50,22 +52,15 @@ struct Desk {
 ///
 /// # Errors
 /// TLS that cannot be set up.
+#[cfg(test)]
 pub fn open(
     settings: &Notify,
     metrics: Arc<Metrics>,
     clock: Clock,
 ) -> Result<(Notifier, Courier), OpenError> {
-    let (sender, queue) = mpsc::channel(KEPT_MAX);
-    let room = Arc::new(Semaphore::new(KEPT_MAX));
-    let courier = Courier::new(settings, queue, Arc::clone(&room), clock)?;
-    let desk = Desk {
-        wanted: settings.events.clone(),
-        queue: sender,
-        room,
-        metrics,
-        is_full: AtomicBool::new(false),
-    };
-    Ok((Notifier(Some(Arc::new(desk))), courier))
+    let post = Arc::new(ArcSwap::from_pointee(Post::new(settings)?));
+    let (desk, courier) = Desk::open(settings, post, metrics, clock);
+    Ok((Notifier(Arc::new(ArcSwapOption::from_pointee(desk))), courier))
 }
 
 impl Notifier {
@@ -92,7 +87,7 @@ impl Notifier {
         after: Standing,
         at: Timestamp,
     ) {
-        if self.0.is_none() {
+        if self.0.load().is_none() {
             return;
         }
         if let Some(notice) = Notice::moved(lane, version, before, after, at) {
@@ -126,13 +121,40 @@ impl Notifier {
     }
 
     fn tell(&self, event: NotifyEvent, notice: impl FnOnce() -> Notice) {
-        if let Some(desk) = self.0.as_ref().filter(|desk| desk.wanted.contains(&event)) {
+        let desk = self.0.load();
+        if let Some(desk) = desk.as_ref().filter(|desk| desk.wanted.contains(&event)) {
             desk.take(notice());
         }
     }
 }
 
 impl Desk {
+    /// For what `settings` want, and the courier that posts it.
+    fn open(
+        settings: &Notify,
+        post: Arc<ArcSwap<Post>>,
+        metrics: Arc<Metrics>,
+        clock: Clock,
+    ) -> (Self, Courier) {
+        let (sender, queue) = mpsc::channel(KEPT_MAX);
+        let room = Arc::new(Semaphore::new(KEPT_MAX));
+        let courier = Courier::new(post, queue, Arc::clone(&room), clock);
+        let wanted = settings.events.clone();
+        let is_full = AtomicBool::new(false);
+        (Self { wanted, queue: sender, room, metrics, is_full }, courier)
+    }
+
+    /// The same queue, for what `settings` want.
+    fn wanting(&self, settings: &Notify) -> Self {
+        Self {
+            wanted: settings.events.clone(),
+            queue: self.queue.clone(),
+            room: Arc::clone(&self.room),
+            metrics: Arc::clone(&self.metrics),
+            is_full: AtomicBool::new(false),
+        }
+    }
+
     /// Queues a signal, or drops it when too many are kept. Never waits.
     fn take(&self, notice: Notice) {
         let event = notice.event;

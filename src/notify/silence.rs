@@ -1,7 +1,7 @@
 //! Looks for sources that have sent before and send nothing any more: a form whose script was
 //! removed makes no error anywhere else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,15 @@ pub struct Silence {
     after: Duration,
     clock: Clock,
     known: BTreeMap<SourceId, Known>,
+}
+
+/// What is to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The sources that there are.
+    pub sources: BTreeSet<SourceId>,
+    /// After how long one is silent; without it nobody looks.
+    pub after: Option<Duration>,
 }
 
 /// What is known of a source.
@@ -50,17 +59,28 @@ impl Silence {
         Self { store, notifier, after, clock, known }
     }
 
-    /// Looks until `stopping` turns true. Not at once: after a pause of the gateway itself the
-    /// sources get a moment to be heard.
-    pub async fn run(mut self, mut stopping: watch::Receiver<bool>) {
-        let between = (self.after / LOOKS).clamp(LOOK_MIN, LOOK_MAX);
+    /// Looks at what is `wanted` until `stopping` turns true. Not at once: after a pause of the
+    /// gateway itself the sources get a moment to be heard.
+    pub async fn run(
+        mut self,
+        mut wanted: watch::Receiver<Wanted>,
+        mut stopping: watch::Receiver<bool>,
+    ) {
         // A store that is away is told of once.
         let mut in_trouble = false;
         loop {
+            let between = self.follow(&wanted.borrow_and_update());
+            let pause = async {
+                match between {
+                    Some(between) => self.clock.sleep(between).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 _ = stopping.wait_for(|stop| *stop) => return,
-                () = self.clock.sleep(between) => {}
+                Ok(()) = wanted.changed() => continue,
+                () = pause => {}
             }
             match self.look().await {
                 Ok(()) => in_trouble = false,
@@ -71,6 +91,17 @@ impl Silence {
                 Err(_) => {}
             }
         }
+    }
+
+    /// Goes by `wanted` from now on; what is known of a source that is still there is kept. Answers
+    /// the time between two looks, where there are any.
+    fn follow(&mut self, wanted: &Wanted) -> Option<Duration> {
+        self.known.retain(|source, _| wanted.sources.contains(source));
+        for source in &wanted.sources {
+            self.known.entry(source.clone()).or_default();
+        }
+        self.after = wanted.after?;
+        Some((self.after / LOOKS).clamp(LOOK_MIN, LOOK_MAX))
     }
 
     /// Looks at every source once.

@@ -28,7 +28,7 @@ const VALUE_MAX: usize = 256;
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// How what a notice speaks of is fetched.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enrich {
     /// The name of the secret that is sent as the bearer token.
@@ -59,7 +59,7 @@ pub struct Enrich {
 }
 
 /// One document.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fetch {
     /// What it is called beside the notice.
@@ -71,14 +71,14 @@ pub struct Fetch {
 }
 
 /// `https://host/path/{body:notice.id}`: where a document is.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 struct Address {
     origin: String,
     behind: Template,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ErrorPaths {
     #[serde(default)]
@@ -129,7 +129,7 @@ impl Remedy {
 }
 
 /// A header of JSON that tells how long to wait.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackoffHeader {
     /// Its name.
@@ -140,7 +140,7 @@ pub struct BackoffHeader {
     unit: Unit,
 }
 
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Unit {
     Min,

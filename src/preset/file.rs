@@ -129,7 +129,7 @@ pub(super) struct LeadSection {
 }
 
 /// A length of time: `10m`.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Span(pub(super) Duration);
 

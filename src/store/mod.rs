@@ -8,6 +8,7 @@ pub mod changes;
 mod code;
 #[cfg(test)]
 mod conformance;
+mod dedup;
 pub mod identity;
 mod ledger;
 pub mod pace;
@@ -358,6 +359,10 @@ pub trait Store: Send + Sync + 'static {
     fn overheard(&self) -> Option<mpsc::Receiver<Overheard>> {
         None
     }
+
+    /// From now on a person's first submission claims that person for `window`, and what a later one
+    /// says is added to the lead or not, as in [`Options`]. A claim that holds ends as it was to end.
+    fn change_dedup(&self, window: Duration, comments: bool);
 
     /// Finishes what was begun and closes. Later calls answer [`StoreError::Unavailable`].
     async fn close(&self);

@@ -396,6 +396,10 @@ impl Store for Spooled {
         self.shared.redis.overheard()
     }
 
+    fn change_dedup(&self, window: Duration, comments: bool) {
+        self.shared.redis.change_dedup(window, comments);
+    }
+
     async fn close(&self) {
         if let Some(draining) = self.end() {
             let _ = draining.await; // cancelled: what it had not taken to Redis is in the file

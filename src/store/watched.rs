@@ -294,6 +294,10 @@ impl Store for Watched {
         self.store.overheard()
     }
 
+    fn change_dedup(&self, window: Duration, comments: bool) {
+        self.store.change_dedup(window, comments);
+    }
+
     async fn close(&self) {
         self.store.close().await;
     }

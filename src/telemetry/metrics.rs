@@ -13,7 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::config::NotifyEvent;
-use crate::lead::{DestinationId, SourceId, State};
+use crate::lead::{DestinationId, SourceId, State, Timestamp};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct SourceOutcome {
@@ -96,6 +96,9 @@ pub struct Metrics {
     store_errors: Family<ByStore, Counter>,
     notifications: Family<TypeOutcome, Counter>,
     enrich_requests: Family<SourceOutcome, Counter>,
+    reload_successful: Gauge,
+    reload_success_timestamp: Gauge<f64, std::sync::atomic::AtomicU64>,
+    restart_needed: Gauge,
 }
 
 impl Default for Metrics {
@@ -116,6 +119,9 @@ impl Default for Metrics {
             store_errors: Family::default(),
             notifications: Family::default(),
             enrich_requests: Family::default(),
+            reload_successful: Gauge::default(),
+            reload_success_timestamp: Gauge::default(),
+            restart_needed: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -197,6 +203,21 @@ impl Metrics {
             "Requests to platforms for what they only give notice of, by source and outcome",
             self.enrich_requests.clone(),
         );
+        registry.register(
+            each("config_last_reload_successful"),
+            "1 while the configuration in force is the one that was read last",
+            self.reload_successful.clone(),
+        );
+        registry.register(
+            each("config_last_reload_success_timestamp_seconds"),
+            "When the configuration in force was read",
+            self.reload_success_timestamp.clone(),
+        );
+        registry.register(
+            each("config_restart_needed"),
+            "Keys that the configuration has changed and only a restart applies",
+            self.restart_needed.clone(),
+        );
     }
 
     /// What became of a submission to `source`, or of a post that held none.
@@ -246,6 +267,31 @@ impl Metrics {
             let label = LaneState { destination: lane.to_string(), state: other };
             self.lane_state.get_or_create(&label).set(i64::from(*other == state));
         }
+    }
+
+    /// There is no such lane any more, in none of the states that a lane can be in.
+    pub fn forget_lane(&self, lane: &DestinationId, all: &[&'static str]) {
+        let destination = lane.to_string();
+        let label = ByDestination { destination };
+        self.queue_depth.remove(&label);
+        self.queue_oldest.remove(&label);
+        for state in all {
+            let label = LaneState { destination: label.destination.clone(), state };
+            self.lane_state.remove(&label);
+        }
+    }
+
+    /// A configuration is in force since `at`; of `restart_needed` of its keys only a restart applies
+    /// what they say.
+    pub fn configured(&self, at: Timestamp, restart_needed: usize) {
+        self.reload_successful.set(1);
+        self.reload_success_timestamp.set(at.as_millis() as f64 / 1000.0);
+        self.restart_needed.set(i64::try_from(restart_needed).unwrap_or(i64::MAX));
+    }
+
+    /// The configuration that was read last is faulty.
+    pub fn configuration_refused(&self) {
+        self.reload_successful.set(0);
     }
 
     /// How many submissions are in `state`.

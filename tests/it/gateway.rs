@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use leadgate::app::{App, Surroundings};
+use leadgate::app::{App, Orders, Surroundings};
 use leadgate::config::{self, Config};
 use leadgate::lead::Clock;
 use leadgate::sandbox::{Options, Sandbox, StoredLead};
@@ -267,6 +267,7 @@ impl Gateway {
             public: Some(public),
             admin,
             admin_token: SecretString::from(ADMIN_TOKEN),
+            file: None,
             delivers: true,
             sample_form: true,
             clock,
@@ -278,7 +279,7 @@ impl Gateway {
             let shutdown = async move {
                 let _ = stopped.await;
             };
-            app.run(shutdown).await.expect("the gateway runs");
+            app.run(Orders::stop_when(shutdown)).await.expect("the gateway runs");
         });
         let (stop, task) = (Some(stop), Some(task));
         Self { public, admin, http: http_client(), folder, stop, task }

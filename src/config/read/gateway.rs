@@ -33,6 +33,9 @@ const SHUTDOWN: Duration = Duration::from_secs(20);
 const SHUTDOWN_GRACE: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(3600);
 
+/// Endpoints are taken out of a balancer within seconds; nobody waits longer for a roll-out.
+const DRAIN_DELAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(300);
+
 const DEDUP_WINDOW: RangeInclusive<Duration> = Duration::from_secs(1)..=DAY.saturating_mul(3650);
 
 /// More than one process answers; beyond it a limit limits nothing.
@@ -55,6 +58,8 @@ pub(super) fn server(mut section: Section<'_>) -> Server {
             .read_or("max_body_bytes", 256 * 1024, |field| field.size(BODY_BYTES)),
         shutdown_grace: section
             .read_or("shutdown_grace", SHUTDOWN, |field| field.duration(SHUTDOWN_GRACE)),
+        drain_delay: section
+            .read_or("drain_delay", Duration::ZERO, |field| field.duration(DRAIN_DELAY)),
     };
     section.finish();
     server

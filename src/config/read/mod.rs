@@ -12,7 +12,8 @@ mod source;
 mod store;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::document::{Place, Table};
@@ -37,6 +38,8 @@ pub(super) struct Reading<'r> {
     pub warnings: RefCell<Vec<Fault>>,
     /// Where what was read was written.
     pub places: RefCell<Places>,
+    /// The files that the configuration names: secrets and presets.
+    pub files: RefCell<BTreeSet<PathBuf>>,
     /// The keys that were asked for and not there.
     #[cfg(test)]
     pub absent: RefCell<Vec<String>>,
@@ -51,9 +54,15 @@ impl<'r> Reading<'r> {
             faults: RefCell::default(),
             warnings: RefCell::default(),
             places: RefCell::new(Places::of(file)),
+            files: RefCell::default(),
             #[cfg(test)]
             absent: RefCell::default(),
         }
+    }
+
+    /// A file is named, whether it can be read or not.
+    fn named(&self, file: &Path) {
+        self.files.borrow_mut().insert(file.to_owned());
     }
 
     fn fault(&self, place: &Place, key: String, problem: String, advice: String) {

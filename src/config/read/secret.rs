@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -86,6 +87,7 @@ fn fetched(mark: &Field<'_>, table: Field<'_>) -> Option<String> {
                 let problem = format!("the secret's file {path:?} cannot be read: {error}");
                 mark.fault(problem, "put it there, and let the gateway's user read it");
             };
+            mark.reading().named(Path::new(&path));
             read_secret(&path).inspect_err(unreadable).ok()
         }
         (Some(_), Some(_)) => {

@@ -140,6 +140,7 @@ fn preset(field: Field<'_>) -> String {
         return text;
     }
     if is_path(&text) {
+        mark.reading().named(Path::new(&text));
         if !Path::new(&text).is_file() {
             let problem = format!("there is no preset file {}", quoted(&text));
             mark.fault(problem, "the path is read from where the gateway is started");

@@ -5,12 +5,16 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::stream;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::console::Console;
 use crate::console::pages::{Pages, Session};
+use crate::credentials::equal;
+use crate::current::Current;
 use crate::problem::Problem;
 use crate::store::changes::{News, Reading, Told};
 
@@ -37,11 +41,11 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
     params(("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was seen, to go on after it")),
     responses((status = 200, description = "A stream that ends with the gateway", body = String, content_type = "text/event-stream")),
 )]
-pub(super) async fn stream(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
+pub(super) async fn stream(request: HttpRequest, console: Current<Console>) -> HttpResponse {
     streamed(&request, &console).unwrap_or_else(|problem| problem.respond())
 }
 
-fn streamed(request: &HttpRequest, console: &web::Data<Console>) -> Result<HttpResponse, Problem> {
+fn streamed(request: &HttpRequest, console: &Current<Console>) -> Result<HttpResponse, Problem> {
     let reader = Reader::of(request, console)?;
     let after = request.headers().get(LAST_EVENT_ID).map(HeaderValue::to_str);
     // What is no text is no place of ours.
@@ -50,39 +54,44 @@ fn streamed(request: &HttpRequest, console: &web::Data<Console>) -> Result<HttpR
         let detail = "too many read the events already; close one, or ask again in a while";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
     })?;
-    Ok(answer(reading, reader, console.clone()))
+    let in_force = request.app_data::<InForce>().cloned();
+    Ok(answer(reading, reader, in_force))
 }
 
+/// The console that is in force at any time: a stream outlasts the one that it began with.
+type InForce = web::Data<ArcSwap<Console>>;
+
 /// Who reads.
-enum Reader {
-    /// A program that has the token.
-    Program,
-    /// A page of somebody who has signed in.
-    Page(Session),
+struct Reader {
+    /// The admin token by which it was let in.
+    token: SecretString,
+    /// Of a page of somebody who has signed in; a program has the token itself.
+    session: Option<Session>,
 }
 
 impl Reader {
     fn of(request: &HttpRequest, console: &Console) -> Result<Self, Problem> {
-        match Pages::listener(request, console) {
-            Some(session) => Ok(Self::Page(session)),
-            None => console.authorise(request).map(|()| Self::Program),
+        let session = Pages::listener(request, console);
+        if session.is_none() {
+            console.authorise(request)?;
         }
+        Ok(Self { token: console.token.clone(), session })
     }
 
-    /// Whether it may be told still.
-    fn may_hear(&self, console: &Console) -> bool {
-        match self {
-            Self::Program => true,
-            Self::Page(session) => console.pages.holds(session, console.clock.now()),
-        }
+    /// Whether it may be told still: another admin token ends everything that the one before let in.
+    fn may_hear(&self, in_force: Option<&InForce>) -> bool {
+        let Some(console) = in_force.map(|console| console.load()) else { return false };
+        let holds = |session| console.pages.holds(session, console.clock.now());
+        equal(self.token.expose_secret().as_bytes(), &console.token)
+            && self.session.as_ref().is_none_or(holds)
     }
 }
 
 /// The stream of a reading.
-fn answer(reading: Reading, reader: Reader, console: web::Data<Console>) -> HttpResponse {
+fn answer(reading: Reading, reader: Reader, in_force: Option<InForce>) -> HttpResponse {
     let first = beginning(&reading);
-    let state = (Some(first), reading, reader, console);
-    let frames = stream::unfold(state, async |(first, mut reading, reader, console)| {
+    let state = (Some(first), reading, reader, in_force);
+    let frames = stream::unfold(state, async |(first, mut reading, reader, in_force)| {
         let frame = match first {
             Some(first) => first,
             None => match tokio::time::timeout(HEARTBEAT, reading.next()).await {
@@ -92,8 +101,8 @@ fn answer(reading: Reading, reader: Reader, console: web::Data<Console>) -> Http
             },
         };
         // Who has signed out meanwhile hears nothing more.
-        let may_hear = reader.may_hear(&console);
-        may_hear.then_some((Ok::<_, actix_web::Error>(frame), (None, reading, reader, console)))
+        let may_hear = reader.may_hear(in_force.as_ref());
+        may_hear.then_some((Ok::<_, actix_web::Error>(frame), (None, reading, reader, in_force)))
     });
     HttpResponse::Ok()
         .content_type("text/event-stream")

@@ -8,6 +8,7 @@ use super::body::{self, Fields};
 use super::shapes::{Forget, Forgotten};
 use super::store_problem;
 use crate::console::Console;
+use crate::current::Current;
 use crate::lead::Identity;
 use crate::normalise::{email, phone};
 use crate::problem::{FieldError, Problem};
@@ -27,7 +28,7 @@ use crate::store::StoreError;
 )]
 pub(super) async fn forget(
     request: HttpRequest,
-    console: web::Data<Console>,
+    console: Current<Console>,
     payload: web::Payload,
 ) -> HttpResponse {
     forgotten(&request, &console, payload).await.unwrap_or_else(|problem| problem.respond())

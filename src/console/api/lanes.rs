@@ -9,6 +9,7 @@ use super::shapes::{LaneList, LaneView, Rate};
 use super::{Console, store_problem};
 use crate::config::Pace;
 use crate::console::Outlet;
+use crate::current::Current;
 use crate::delivery::{LaneStanding, Order, give_order, lane_standing};
 use crate::lead::{DestinationId, Timestamp};
 use crate::problem::Problem;
@@ -19,7 +20,7 @@ use crate::store::{Depth, StoreError};
     get, path = "/api/lanes", tag = "lanes",
     responses((status = 200, description = "All lanes", body = LaneList)),
 )]
-pub(super) async fn list(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
+pub(super) async fn list(request: HttpRequest, console: Current<Console>) -> HttpResponse {
     listed(&request, &console).await.unwrap_or_else(|problem| problem.respond())
 }
 
@@ -47,7 +48,7 @@ async fn listed(request: &HttpRequest, console: &Console) -> Result<HttpResponse
 )]
 pub(super) async fn pause(
     request: HttpRequest,
-    console: web::Data<Console>,
+    console: Current<Console>,
     lane: web::Path<String>,
 ) -> HttpResponse {
     ordered(&request, &console, &lane, Order::Pause).await.unwrap_or_else(|p| p.respond())
@@ -65,7 +66,7 @@ pub(super) async fn pause(
 )]
 pub(super) async fn resume(
     request: HttpRequest,
-    console: web::Data<Console>,
+    console: Current<Console>,
     lane: web::Path<String>,
 ) -> HttpResponse {
     ordered(&request, &console, &lane, Order::Resume).await.unwrap_or_else(|p| p.respond())

@@ -7,6 +7,7 @@ use utoipa::IntoParams;
 
 use super::shapes::{LeadPage, Submission};
 use super::{Console, store_problem};
+use crate::current::Current;
 use crate::lead::{DestinationId, Identity, Malformed, SourceId, State, SubmissionId, Timestamp};
 use crate::normalise::{email, phone};
 use crate::problem::Problem;
@@ -62,7 +63,7 @@ struct BadParameter {
         (status = 400, description = "A parameter that cannot be used", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn list(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
+pub(super) async fn list(request: HttpRequest, console: Current<Console>) -> HttpResponse {
     listed(&request, &console).await.unwrap_or_else(|problem| problem.respond())
 }
 
@@ -93,7 +94,7 @@ async fn listed(request: &HttpRequest, console: &Console) -> Result<HttpResponse
 )]
 pub(super) async fn show(
     request: HttpRequest,
-    console: web::Data<Console>,
+    console: Current<Console>,
     id: web::Path<String>,
 ) -> HttpResponse {
     shown(&request, &console, &id).await.unwrap_or_else(|problem| problem.respond())

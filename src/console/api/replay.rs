@@ -11,6 +11,7 @@ use super::body::{self, Fields};
 use super::shapes::{ReplayMany, ReplayOne, ReplayedMany, ReplayedOne};
 use super::{Console, correction, leads, store_problem};
 use crate::config::NameOrder;
+use crate::current::Current;
 use crate::lead::{Record, State, SubmissionId};
 use crate::normalise::Rules;
 use crate::normalise::correct::{Correction, correct};
@@ -49,7 +50,7 @@ const REPLAYABLE: [State; 3] = [State::Dead, State::Unknown, State::Quarantined]
 )]
 pub(super) async fn one(
     request: HttpRequest,
-    console: web::Data<Console>,
+    console: Current<Console>,
     id: web::Path<String>,
     payload: web::Payload,
 ) -> HttpResponse {
@@ -184,7 +185,7 @@ fn unusable(why: &str) -> Problem {
 )]
 pub(super) async fn many(
     request: HttpRequest,
-    console: web::Data<Console>,
+    console: Current<Console>,
     payload: web::Payload,
 ) -> HttpResponse {
     let replayed = replay_many(&request, &console, payload).await;

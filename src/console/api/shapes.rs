@@ -325,7 +325,7 @@ pub(super) struct Rate {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the document is made of it; src/console/health.rs answers")]
 pub(in crate::console) struct Readiness {
-    /// `ready`, `spooling` or `unavailable`.
+    /// `ready`, `spooling`, `unavailable` or, before a stop, `draining`.
     status: String,
     store: StoreReadiness,
     /// The state of each lane of this process.

@@ -11,6 +11,7 @@ use super::shapes::Stats;
 use super::store_problem;
 use crate::console::Console;
 use crate::console::counting::{COUNTED_MAX, count};
+use crate::current::Current;
 use crate::problem::Problem;
 
 /// The window, where the request does not say.
@@ -43,7 +44,7 @@ pub(super) struct StatsQuery {
         (status = 400, description = "A parameter that cannot be used", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn show(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
+pub(super) async fn show(request: HttpRequest, console: Current<Console>) -> HttpResponse {
     shown(&request, &console).await.unwrap_or_else(|problem| problem.respond())
 }
 

@@ -17,6 +17,7 @@ use super::visit::{
 use super::words::{Language, Words};
 use crate::console::Console;
 use crate::credentials::equal;
+use crate::current::Current;
 
 /// A year.
 const LANGUAGE_SECONDS: u32 = 31_536_000;
@@ -58,7 +59,7 @@ fn own_path(next: Option<&str>) -> &str {
 }
 
 /// `GET /sign-in`: the form; with `?code=` it signs in, if that is the one-time link.
-pub(super) async fn show(request: HttpRequest, console: web::Data<Console>) -> HttpResponse {
+pub(super) async fn show(request: HttpRequest, console: Current<Console>) -> HttpResponse {
     let next = asked(&request, "next");
     let Some(code) = asked(&request, "code") else {
         return page(&request, StatusCode::OK, None, own_path(next.as_deref()));
@@ -79,7 +80,7 @@ pub(super) async fn show(request: HttpRequest, console: web::Data<Console>) -> H
 /// `POST /sign-in`
 pub(super) async fn sign_in(
     request: HttpRequest,
-    console: web::Data<Console>,
+    console: Current<Console>,
     payload: Payload,
 ) -> HttpResponse {
     let w = language(&request).words();

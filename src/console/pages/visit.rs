@@ -9,7 +9,7 @@ use actix_web::http::header::{
     ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, HeaderValue, LOCATION,
     ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
-use actix_web::web::{self, Payload};
+use actix_web::web::Payload;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError};
 use askama::Template;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,6 +19,7 @@ use super::words::{Language, Words};
 use super::{assets, reasons};
 use crate::console::Console;
 use crate::credentials::equal;
+use crate::current::Current;
 use crate::lead::Timestamp;
 
 pub(super) const SESSION_COOKIE: &str = "leadgate_session";
@@ -34,7 +35,7 @@ const FORM_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request of somebody who is signed in. A handler that takes one answers nobody else.
 pub(super) struct Visit {
-    pub(super) console: web::Data<Console>,
+    pub(super) console: Current<Console>,
     pub(super) language: Language,
     /// What the pages say in it.
     pub(super) w: &'static Words,
@@ -88,7 +89,7 @@ impl FromRequest for Visit {
 
 impl Visit {
     fn of(request: &HttpRequest) -> Option<Self> {
-        let console = request.app_data::<web::Data<Console>>()?.clone();
+        let console = Current::<Console>::of(request)?;
         let now = console.clock.now();
         let session = session(request, &console)?;
         let language = language(request);

@@ -11,6 +11,7 @@ mod tests;
 mod tokens;
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use self::lookups::Lookups;
 use self::refusals::Refusals;
 pub use self::runner::Runner;
 use self::tokens::Tokens;
+use crate::config::same_secrets;
 use crate::lead::{Clock, SourceId, Timestamp};
 use crate::notify::Notifier;
 use crate::preset::{Enrich, Fetch, Remedy};
@@ -144,14 +146,53 @@ pub struct Enricher {
 struct Desk {
     source: Arc<Source>,
     caller: Caller,
+    experience: Arc<Experience>,
+}
+
+/// What was learned of a platform: it outlives a change of the configuration that leaves the way to
+/// ask it and the tokens alone.
+struct Experience {
     gate: Gate,
     tokens: Tokens,
     lookups: Lookups,
     refusals: Refusals,
 }
 
+impl Experience {
+    fn none_yet(source: &Source, enrich: &Enrich) -> Result<Self, EnrichError> {
+        Ok(Self {
+            gate: Gate::new(enrich.per_second),
+            tokens: Tokens::new(&source.id, &enrich.secret, &source.secrets)?,
+            lookups: Lookups::default(),
+            refusals: Refusals::default(),
+        })
+    }
+}
+
+impl Deref for Desk {
+    type Target = Experience;
+
+    fn deref(&self) -> &Experience {
+        &self.experience
+    }
+}
+
+impl Desk {
+    /// Whether `source` is asked for in the same way and with the same tokens.
+    fn asks_as(&self, source: &Source) -> bool {
+        let secret = self.source.preset.enrich.as_ref().map(|enrich| &enrich.secret);
+        let tokens = |source: &Source| {
+            secret.and_then(|name| source.secrets.get(name)).cloned().unwrap_or_default()
+        };
+        self.source.preset.enrich == source.preset.enrich
+            && self.source.api_base == source.api_base
+            && same_secrets(&tokens(&self.source), &tokens(source))
+    }
+}
+
 impl Enricher {
-    /// A fetcher for `sources`. Opens no connection yet.
+    /// A fetcher for `sources`. Opens no connection yet. What the one `before` it has learned of a
+    /// platform is taken over where it is asked in the same way and with the same tokens.
     ///
     /// # Errors
     /// A token that cannot be sent, or TLS that cannot be set up.
@@ -160,18 +201,21 @@ impl Enricher {
         metrics: &Arc<Metrics>,
         clock: Clock,
         watcher: Arc<dyn Watcher>,
+        before: Option<&Self>,
     ) -> Result<Self, EnrichError> {
         let mut desks = HashMap::new();
         let http = call::http_client()?;
         for (id, source) in sources {
             let Some(enrich) = &source.preset.enrich else { continue };
+            let before = before.and_then(|before| before.desks.get(id));
+            let experience = match before.filter(|before| before.asks_as(source)) {
+                Some(before) => Arc::clone(&before.experience),
+                None => Arc::new(Experience::none_yet(source, enrich)?),
+            };
             let desk = Desk {
                 source: Arc::clone(source),
                 caller: Caller::new(http.clone(), id.clone(), Arc::clone(metrics)),
-                gate: Gate::new(enrich.per_second),
-                tokens: Tokens::new(id, &enrich.secret, &source.secrets)?,
-                lookups: Lookups::default(),
-                refusals: Refusals::default(),
+                experience,
             };
             desks.insert(id.clone(), desk);
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -49,7 +50,7 @@ const LOOK_GAP: Duration = Duration::from_millis(50);
 pub struct Runner {
     lane: DestinationId,
     store: Arc<dyn Store>,
-    enricher: Arc<Enricher>,
+    enricher: Arc<ArcSwap<Enricher>>,
     retry: Retry,
     metrics: Arc<Metrics>,
     notifier: Notifier,
@@ -59,12 +60,13 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A runner that fetches nothing yet. `retry` is the destination's: what is tried again waits by
+    /// A runner that fetches nothing yet. Each fetch is done by the `enricher` in force when it begins.
+    /// `retry` is the destination's: what is tried again waits by
     /// it, and is given up by it.
     pub fn new(
         lane: DestinationId,
         retry: Retry,
-        enricher: Arc<Enricher>,
+        enricher: Arc<ArcSwap<Enricher>>,
         store: Arc<dyn Store>,
         metrics: Arc<Metrics>,
         notifier: Notifier,
@@ -168,7 +170,7 @@ impl Runner {
                     None => std::future::pending().await,
                 }
             };
-            let is_idle = self.enricher.is_idle();
+            let is_idle = self.enricher.load().is_idle();
             let poll = if is_idle { IDLE_POLL_WITHOUT } else { IDLE_POLL };
             tokio::select! {
                 biased;
@@ -190,7 +192,8 @@ impl Runner {
 
     async fn work(self: Arc<Self>, notice: Notice, mut stop: watch::Receiver<bool>) {
         let begun = self.clock.now();
-        let fetch = self.enricher.fetch(&notice);
+        let enricher = self.enricher.load_full();
+        let fetch = enricher.fetch(&notice);
         let fetched = tokio::select! {
             biased;
             fetched = timeout(FETCH_MAX, fetch) => fetched.unwrap_or_else(|_| Fetched::Again {

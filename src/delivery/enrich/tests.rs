@@ -60,7 +60,7 @@ impl Bed {
         let (metrics, heard) = (Arc::new(Metrics::default()), Arc::new(Heard::default()));
         let (clock, hand) = Clock::with_hand();
         let watcher: Arc<dyn Watcher> = heard.clone();
-        let enricher = Enricher::new(&sources, &metrics, clock, watcher).unwrap();
+        let enricher = Enricher::new(&sources, &metrics, clock, watcher, None).unwrap();
         Self { platform, enricher, heard, hand, metrics }
     }
 

@@ -121,6 +121,11 @@ impl Gate {
         Self { notifier, ..self }
     }
 
+    /// What it goes by.
+    pub const fn rules(&self) -> Rules {
+        self.rules
+    }
+
     /// Asks for a turn.
     pub fn enter(&self, now: Timestamp) -> Permission {
         let view = self.view();

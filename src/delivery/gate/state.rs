@@ -106,7 +106,7 @@ pub(super) enum Entry {
 }
 
 /// What a lane's configuration says about its gate.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     /// When CareSoft keeps failing.
     pub breaker: Breaker,

@@ -65,7 +65,7 @@ pub struct Lane {
     composer: Composer,
     names: Names,
     comment_author_id: Option<u64>,
-    gate: Gate,
+    gate: Arc<Gate>,
     shown: Mutex<Shown>,
     pacer: Pacer,
     retry: Retry,
@@ -105,14 +105,13 @@ impl Lane {
     ) -> Self {
         let batch = (destination.rate.per_second.get() / AHEAD).clamp(1, 256);
         let batch = usize::try_from(batch).unwrap_or(1);
-        metrics.lane(&id, "open", &LANE_STATES);
         let rules = Rules {
             breaker: destination.breaker,
             lockout: destination.lockout,
             probe_term: destination.timeout + LEASE_MARGIN,
         };
         Self {
-            gate: Gate::new(id.clone(), Arc::clone(&store), rules),
+            gate: Arc::new(Gate::new(id.clone(), Arc::clone(&store), rules)),
             id,
             store,
             hosts,
@@ -141,7 +140,23 @@ impl Lane {
     /// The same lane, telling the operator what becomes of its leads and of itself.
     #[must_use]
     pub fn notifying(self, notifier: Notifier) -> Self {
-        Self { gate: self.gate.notifying(notifier.clone()), notifier, ..self }
+        let gate = Gate::new(self.id.clone(), Arc::clone(&self.store), self.gate.rules());
+        Self { gate: Arc::new(gate.notifying(notifier.clone())), notifier, ..self }
+    }
+
+    /// The same lane in the place of another one of its name, which may still finish what it has
+    /// begun: the two are to CareSoft as two replicas are. What the other one knows of the gate
+    /// is known to this one too, where they have the same rules, and what it has learned of the
+    /// account's fields, where it is the `same_account`.
+    #[must_use]
+    pub fn in_place_of(self, before: &Self, same_account: bool) -> Self {
+        let same_rules = self.gate.rules() == before.gate.rules();
+        let gate = if same_rules { Arc::clone(&before.gate) } else { self.gate };
+        let has_learned = same_account && self.composer.learn_from(&before.composer);
+        let names = if has_learned { Names::as_of(&before.names) } else { self.names };
+        let state = gate.name();
+        let shown = Mutex::new(Shown { metric: state, told: state });
+        Self { gate, names, shown, ..self }
     }
 
     /// The lane's name.
@@ -158,6 +173,7 @@ impl Lane {
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut arrivals = self.store.arrivals();
         let mut sending = JoinSet::new();
+        self.metrics.lane(&self.id, self.state(), &LANE_STATES);
         // What the others know, and what this one knew before it was started anew. Should the
         // store not answer now, it tells when it is asked for the first place.
         let _ = self.sync(&mut stop).await;

@@ -26,13 +26,18 @@ const TRIES: u32 = 3;
 #[derive(Default)]
 pub(super) struct Names(Mutex<Due>);
 
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Due {
     next: Option<Timestamp>,
     failures: u32,
 }
 
 impl Names {
+    /// Goes by what `before` knows.
+    pub(super) fn as_of(before: &Self) -> Self {
+        Self(Mutex::new(*before.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
     fn is_due(&self, now: Timestamp) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).next.is_none_or(|next| now >= next)
     }

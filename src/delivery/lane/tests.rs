@@ -153,6 +153,10 @@ impl Store for AwayUntil {
         self.1.arrivals()
     }
 
+    fn change_dedup(&self, window: Duration, comments: bool) {
+        self.1.change_dedup(window, comments);
+    }
+
     async fn close(&self) {
         self.1.close().await;
     }

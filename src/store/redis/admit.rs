@@ -230,7 +230,7 @@ async fn admit(
     let mut call = ADMIT
         .call(lane)
         .arg(inner.me.as_str())
-        .arg(millis(inner.options.dedup_window))
+        .arg(millis(inner.dedup.window()))
         .arg(inner.pending_bytes_max())
         .arg(inner.comments());
     let mut deletions = Vec::new();
@@ -296,7 +296,7 @@ async fn delete(
         .arg(deletion.delivery.as_bytes())
         .arg(id.as_bytes())
         .arg(millis(inner.options.idempotency_window))
-        .arg(millis(inner.options.dedup_window))
+        .arg(millis(inner.dedup.window()))
         .arg(inner.comments())
         .arg(received_at.plus(LOOK_AFTER).as_millis());
     call.send(&inner.link).await?;

@@ -37,6 +37,7 @@ use self::hearsay::Hearsay;
 use self::journal::Journal;
 use self::link::Link;
 use self::server::{Durability, Unfit};
+use super::dedup::Dedup;
 use super::payload::Vault;
 use super::{
     Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, Overheard,
@@ -67,6 +68,7 @@ pub struct Redis {
 struct Inner {
     link: Link,
     options: Options,
+    dedup: Dedup,
     /// Made of the secret, or of the key that is kept in Redis.
     vault: RwLock<Option<Arc<Vault>>>,
     /// The key that was found in Redis: written there again, should it have come back empty.
@@ -112,6 +114,7 @@ impl Redis {
         let vault = options.secret.as_ref().map(|secret| Arc::new(Vault::from_secret(secret)));
         let inner = Arc::new(Inner {
             link,
+            dedup: Dedup::of(&options),
             options,
             vault: RwLock::new(vault),
             kept: Mutex::new(None),
@@ -415,6 +418,10 @@ impl Store for Redis {
 
     fn overheard(&self) -> Option<mpsc::Receiver<Overheard>> {
         Some(self.inner.hearsay.listen())
+    }
+
+    fn change_dedup(&self, window: Duration, comments: bool) {
+        self.inner.dedup.change(window, comments);
     }
 
     async fn close(&self) {

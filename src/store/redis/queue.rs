@@ -246,7 +246,7 @@ pub(super) async fn settle(
     let call = SETTLE
         .call(&lease.lane)
         .arg(inner.me.as_str())
-        .arg(millis(inner.options.dedup_window))
+        .arg(millis(inner.dedup.window()))
         .arg(lease.id.as_bytes())
         .arg(lease.fence)
         .arg(now.as_millis())
@@ -357,7 +357,7 @@ fn number(answer: Value) -> Result<u64, StoreError> {
 impl Inner {
     /// Whether merged ones are told to CareSoft, as scripts are told.
     pub(super) fn comments(&self) -> &'static str {
-        if self.options.comments { "1" } else { "0" }
+        if self.dedup.comments() { "1" } else { "0" }
     }
 
     pub(super) fn with_calls<T>(

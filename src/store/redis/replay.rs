@@ -83,7 +83,7 @@ impl Change<'_> {
         let call = REPLAY
             .call(self.lane)
             .arg(inner.me.as_str())
-            .arg(millis(inner.options.dedup_window))
+            .arg(millis(inner.dedup.window()))
             .arg(self.id.as_bytes())
             .arg(self.now.as_millis())
             .arg(inner.comments())

@@ -148,7 +148,7 @@ fn admit_lead(transaction: &mut Transaction<'_>, entry: &Entry) -> Result<Verdic
     }
     let claim = earlier.unwrap_or_else(|| Claim {
         lead: entry.id,
-        until: entry.received_at.plus(transaction.settings.dedup_window),
+        until: entry.received_at.plus(transaction.settings.dedup.window()),
     });
     for (position, hash) in entry.identities.0.iter().enumerate() {
         if claimed & (1 << position) != 0 {

@@ -58,7 +58,7 @@ pub(super) fn join_create(
     transaction: &Transaction<'_>,
     lead: SubmissionId,
 ) -> Result<Vec<Joined>, Fault> {
-    if !transaction.settings.comments {
+    if !transaction.settings.dedup.comments() {
         return Ok(Vec::new());
     }
     let db = transaction.db;
@@ -79,7 +79,7 @@ pub(super) fn follow_up(
     lead: SubmissionId,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    if !transaction.settings.comments {
+    if !transaction.settings.dedup.comments() {
         return Ok(());
     }
     let db = transaction.db;
@@ -122,7 +122,7 @@ pub(super) fn is_due(
     lead: SubmissionId,
     content: Option<&crate::store::identity::IdentityHash>,
 ) -> Result<bool, Fault> {
-    if !transaction.settings.comments || content.is_none() {
+    if !transaction.settings.dedup.comments() || content.is_none() {
         return Ok(false);
     }
     let mut select = transaction.db.prepare_cached(

@@ -363,6 +363,10 @@ impl Store for Sqlite {
         self.arrivals.clone()
     }
 
+    fn change_dedup(&self, window: Duration, comments: bool) {
+        self.settings.dedup.change(window, comments);
+    }
+
     async fn close(&self) {
         let threads = self.end();
         // When the runtime is going down as well nobody is left to tell.

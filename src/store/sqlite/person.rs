@@ -132,7 +132,7 @@ fn promote(
     dead: SubmissionId,
     now: Timestamp,
 ) -> Result<(), Fault> {
-    let until = heir.received_at.plus(transaction.settings.dedup_window);
+    let until = heir.received_at.plus(transaction.settings.dedup.window());
     let claim = Claim { lead: heir.id, until };
     hand_over(transaction, dead, claim, now)?;
     claim_own(transaction, heir, claim, now)?;

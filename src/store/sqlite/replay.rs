@@ -197,7 +197,7 @@ fn queue_up(
     state: State,
     onward: &Onward,
 ) -> Result<Replayed, Fault> {
-    let until = onward.claimed_from.plus(transaction.settings.dedup_window);
+    let until = onward.claimed_from.plus(transaction.settings.dedup.window());
     let claim = Claim { lead: member.id, until };
     person::claim_own(transaction, member, claim, onward.claimed_from)?;
     let events = history::append(member.events.as_deref(), onward.event.clone())?;

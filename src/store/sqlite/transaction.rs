@@ -13,24 +13,19 @@ use super::queue::Turns;
 use super::{Tuning, runs};
 use crate::lead::DestinationId;
 use crate::store::Options;
+use crate::store::dedup::Dedup;
 use crate::store::payload::Vault;
 
 /// What the store was opened with, and the vault that came of it.
 pub(super) struct Settings {
-    pub(super) dedup_window: Duration,
+    pub(super) dedup: Dedup,
     pub(super) idempotency_window: Duration,
-    pub(super) comments: bool,
     pub(super) vault: Vault,
 }
 
 impl Settings {
     pub(super) fn new(options: &Options, vault: Vault) -> Self {
-        Self {
-            dedup_window: options.dedup_window,
-            idempotency_window: options.idempotency_window,
-            comments: options.comments,
-            vault,
-        }
+        Self { dedup: Dedup::of(options), idempotency_window: options.idempotency_window, vault }
     }
 }
 
