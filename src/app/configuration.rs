@@ -155,3 +155,50 @@ fn unstartable(id: &SourceId, settings: &config::Source, source: Source) -> Vec<
     }
     problems
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MapEnvironment;
+
+    const TEXT: &str = "[destinations.main]\ndomain = \"sandbox\"\ntoken = { file = \"TOKEN\" }\n\
+                        lead = { service_id = 1 }\n";
+
+    #[test]
+    fn a_change_is_noticed_once_it_holds_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, token) = (folder.path().join("leadgate.toml"), folder.path().join("token"));
+        let text = TEXT.replace("TOKEN", token.to_str().unwrap());
+        let mut file = ConfigurationFile::at(path.clone());
+        let is_valid =
+            |file: &mut ConfigurationFile| file.read_with(&MapEnvironment::default()).is_ok();
+        let looks = |file: &mut ConfigurationFile| [(); 3].map(|()| file.has_changed());
+
+        std::fs::write(&path, &text).unwrap();
+        std::fs::write(&token, "first").unwrap();
+        assert!(is_valid(&mut file));
+        assert_eq!(looks(&mut file), [false; 3]);
+        std::fs::write(&token, "second").unwrap();
+        assert_eq!(looks(&mut file), [false, true, true], "what it names counts as it does");
+        assert!(is_valid(&mut file));
+        assert_eq!(looks(&mut file), [false; 3]);
+
+        std::fs::write(&path, "half of").unwrap();
+        assert!(!file.has_changed(), "it may still be written to");
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(looks(&mut file), [false; 3], "and was: it is as it was read");
+
+        std::fs::write(&path, "faulty").unwrap();
+        assert_eq!(looks(&mut file), [false, true, true]);
+        assert!(!is_valid(&mut file));
+        assert_eq!(looks(&mut file), [false; 3], "what was refused is not read again");
+
+        std::fs::remove_file(&token).unwrap();
+        std::fs::write(&path, &text).unwrap();
+        assert_eq!(looks(&mut file), [false, true, true]);
+        assert!(!is_valid(&mut file), "there is no token");
+        std::fs::write(&token, "third").unwrap();
+        assert_eq!(looks(&mut file), [false, true, true], "there is one now");
+        assert!(is_valid(&mut file));
+    }
+}

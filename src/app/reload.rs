@@ -124,6 +124,7 @@ impl Reloads {
         {
             return; // the gateway stops
         }
+        self.lasting.metrics.configured(self.lasting.clock.now(), kept.len());
         for warning in &warnings {
             tracing::warn!("{warning}");
         }
@@ -139,7 +140,6 @@ impl Reloads {
             (arrangement.config.sources.len(), arrangement.config.destinations.len());
         tracing::info!(reason, sources, destinations, "the configuration was read anew");
         self.arrangement = arrangement;
-        self.lasting.metrics.configured(self.lasting.clock.now(), kept.len());
     }
 }
 

@@ -53,6 +53,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the gateway
+    ///
+    /// SIGTERM and SIGINT drain and exit 0, a second one ends it at once. SIGHUP, and a change of the
+    /// file, have the configuration read anew; a faulty one is refused and told.
     Serve(serve::Serve),
     /// Validate the configuration: every fault with file, line and key
     Check(check::Check),

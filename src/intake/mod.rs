@@ -170,3 +170,65 @@ fn html(page: &'static str) -> HttpResponse {
 fn not_found() -> HttpResponse {
     Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here").respond()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{self, MapEnvironment};
+    use crate::source::Source;
+    use crate::store::Options;
+    use crate::store::sqlite::Sqlite;
+
+    const TEXT: &str = r#"
+        limits = { per_ip = { per_second = 1, burst = 1000 }, per_source = { per_second = 1, burst = 1000 } }
+        [admin]
+        token = "token-of-a-test"
+        [destinations.main]
+        domain = "sandbox"
+        token = "token"
+        lead = { service_id = 1244 }
+        [sources.website]
+        preset = "web-form"
+        destination = "main"
+        challenge = { kind = "turnstile", secret = "s" }
+    "#;
+
+    /// How much of both limits can be spent, within the moment that this takes.
+    fn left(intake: &Intake) -> [usize; 2] {
+        let address = "192.0.2.1".parse().unwrap();
+        let of_address = (0..1000).take_while(|_| intake.per_address.spend(address).is_ok());
+        let of_source = (0..1000).take_while(|_| intake.doors["website"].limiter.spend().is_ok());
+        [of_address.count(), of_source.count()]
+    }
+
+    #[test]
+    fn what_was_spent_and_learned_outlives_a_change_of_something_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let hour = Duration::from_secs(3600);
+        let options =
+            Options { dedup_window: hour, idempotency_window: hour, comments: true, secret: None };
+        let store = Arc::new(Sqlite::open(&folder.path().join("leads.db"), options).unwrap());
+        let shared = Shared::new(false, store, Arc::default(), Clock::system(), Arc::default());
+        let shared = Arc::new(shared);
+        let intake = |text: &str, before: Option<&Intake>| {
+            let parsed = config::parse(text, "test", &MapEnvironment::default(), &["web-form"]);
+            let config = parsed.unwrap().config;
+            let sources = Source::compile_all(&config).unwrap();
+            Intake::new(&config, &sources, Arc::clone(&shared), before).unwrap()
+        };
+        let challenge = |intake: &Intake| intake.doors["website"].challenge.clone().unwrap();
+
+        let first = intake(TEXT, None);
+        assert_eq!(left(&first), [1000, 1000]);
+        let other_key = format!("{TEXT}page_url = \"https://shop.example.vn/\"\n");
+        let second = intake(&other_key, Some(&first));
+        assert!(left(&second).into_iter().all(|left| left < 500), "it is spent still");
+        assert!(Arc::ptr_eq(&challenge(&first), &challenge(&second)));
+        let other_limits = TEXT.replace("burst = 1000", "burst = 900");
+        let third = intake(&other_limits.replace("\"s\"", "\"t\""), Some(&second));
+        assert_eq!(left(&third), [900, 900], "another limit begins anew");
+        assert!(!Arc::ptr_eq(&challenge(&second), &challenge(&third)));
+    }
+}

@@ -285,3 +285,56 @@ async fn a_silence_is_told_once_and_the_next_one_again() {
     assert!((second..second + 60_000).contains(&since(&told[1])), "{told:?}");
     assert_eq!(receiver.posts().len(), 3, "and the other form, once; never who has not sent yet");
 }
+
+/// Another configuration: what waits is not lost, and is posted as that says.
+#[tokio::test]
+async fn what_waits_goes_where_the_newest_configuration_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let options =
+        Options { dedup_window: HOUR, idempotency_window: HOUR, comments: true, secret: None };
+    let store: Arc<dyn Store> =
+        Arc::new(Sqlite::open(&folder.path().join("leads.db"), options).unwrap());
+    let (metrics, (clock, hand)) = (Arc::<Metrics>::default(), Clock::with_hand());
+    let (_stop, stopping) = watch::channel(false);
+    let notifier = Notifier::default();
+    let wired = (notifier.clone(), Arc::clone(&metrics), clock.clone());
+    let mut signals = Signals::new(wired.0, store, wired.1, wired.2, stopping);
+    let plan = |settings: Option<Notify>| {
+        let text = "[admin]\ntoken = \"token-of-a-test\"\n";
+        let parsed =
+            crate::config::parse(text, "test", &crate::config::MapEnvironment::default(), &[]);
+        let mut config = parsed.unwrap().config;
+        config.notify = settings;
+        Plan::of(&config).unwrap()
+    };
+    let tell = |number: u32| {
+        notifier.silent(&format!("form-{number}").parse().unwrap(), MOMENT, MOMENT);
+    };
+
+    tell(1); // nobody wants it
+    let receiver = Receiver::start([]);
+    signals.follow(plan(Some(settings("http://127.0.0.1:9/"))).as_ref()); // nothing listens there
+    tell(2);
+    eventually("it waits to be tried again", || hand.next()).await;
+    let mut other = settings(&receiver.url());
+    other.events = [NotifyEvent::SourceSilent].into();
+    signals.follow(plan(Some(other)).as_ref());
+    notifier.source_resumed(&"form".parse().unwrap(), None, MOMENT); // not wanted any more
+    tell(3);
+    let both = eventually("both are posted", || {
+        if let Some(next) = hand.next() {
+            hand.skip(next.since(clock.now()));
+        }
+        Some(receiver.posts()).filter(|posts| posts.len() == 2)
+    })
+    .await;
+    let mut sources: Vec<_> =
+        both.iter().map(|post| post.body["data"]["source"].to_string()).collect();
+    sources.sort();
+    assert_eq!(sources, ["\"form-2\"", "\"form-3\""]);
+
+    signals.follow(plan(None).as_ref());
+    tell(4);
+    signals.stop(PATIENCE).await;
+    assert_eq!((receiver.posts().len(), counted(&metrics, DELIVERED)), (2, 2));
+}

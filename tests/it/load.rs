@@ -19,6 +19,7 @@ const POSTS_MAX: u32 = 20_000;
 /// Clients that post without a pause.
 pub struct Load {
     accepted: Arc<AtomicU32>,
+    refused: Arc<AtomicU32>,
     stop: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Vec<String>>>,
 }
@@ -44,11 +45,12 @@ impl Load {
 
     /// Every client of every round posts other persons than the others, each of them twice.
     fn begin(urls: &[String], round: u32, refused: Refused) -> Self {
-        let accepted = Arc::<AtomicU32>::default();
+        let (accepted, failed) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
         let stop = Arc::<AtomicBool>::default();
         let client = |client: u32| {
             let (urls, http) = (urls.to_vec(), http_client());
             let (accepted, stop) = (Arc::clone(&accepted), Arc::clone(&stop));
+            let failed = Arc::clone(&failed);
             tokio::spawn(async move {
                 let mut ids = Vec::new();
                 for number in 0..POSTS_MAX {
@@ -63,19 +65,30 @@ impl Load {
                             ids.push(id_of(answer).await);
                             accepted.fetch_add(1, Ordering::Relaxed);
                         }
-                        _ if refused == Refused::Leave => break,
-                        _ => tokio::task::yield_now().await,
+                        _ => {
+                            failed.fetch_add(1, Ordering::Relaxed);
+                            if refused == Refused::Leave {
+                                break;
+                            }
+                            tokio::task::yield_now().await;
+                        }
                     }
                 }
                 ids
             })
         };
-        Self { clients: (0..CLIENTS).map(client).collect(), accepted, stop }
+        let clients = (0..CLIENTS).map(client).collect();
+        Self { clients, accepted, refused: failed, stop }
     }
 
     /// How many posts were answered 202 so far.
     pub fn accepted(&self) -> u32 {
         self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// How many were answered anything else, or nothing.
+    pub fn refused(&self) -> u32 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Waits until so many were.

@@ -55,11 +55,12 @@ fn the_example_shows_the_defaults() {
         let server = &config.server;
         let store = &config.store;
         format!(
-            "{} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+            "{} {} {} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
             server.listen,
             server.admin_listen,
             server.max_body_bytes,
             server.shutdown_grace,
+            server.drain_delay,
             store.url,
             store.spool,
             store.retention,

@@ -1,6 +1,7 @@
 //! What a text becomes, and what is said of a wrong one.
 
 mod challenge;
+mod changed;
 mod example;
 mod faults;
 mod notify;

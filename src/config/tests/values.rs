@@ -15,6 +15,7 @@ public_url = "https://leads.example.vn"
 trusted_proxies = ["10.0.0.0/8", "::1"]
 max_body_bytes = 262_144
 shutdown_grace = "20s"
+drain_delay = "5s"
 
 [admin]
 token = { env = "LEADGATE_ADMIN_TOKEN" }
@@ -129,6 +130,7 @@ fn every_key_of_the_gateway_is_read() {
     assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
     assert_eq!(server.max_body_bytes, 262_144);
     assert_eq!(server.shutdown_grace, Duration::from_secs(20));
+    assert_eq!(server.drain_delay, Duration::from_secs(5));
     assert_eq!(exposed(admin.token.as_slice()), ["admin-token"]);
     assert_eq!(store.url, StoreUrl::Redis(RedisUrl("redis://:pass@127.0.0.1:6379/0".into())));
     assert_eq!(store.spool.as_deref(), Some(Path::new("data/spool.db")));

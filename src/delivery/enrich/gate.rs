@@ -35,6 +35,8 @@ const PLACES_MAX: u32 = SOURCE_MAX as u32 + 1;
 /// Whose tokens are stopped, one by one; beyond this the whole source is.
 const STOPS_MAX: usize = 1000;
 
+const LONG_AGO: Timestamp = Timestamp::from_millis(0);
+
 /// What stands for the whole source.
 const ALL: &str = "";
 
@@ -53,6 +55,7 @@ struct State {
     closed: HashMap<String, Closed>,
 }
 
+#[derive(Clone)]
 struct Closed {
     until: Timestamp,
     /// Its end is never further away than this.
@@ -108,9 +111,22 @@ pub(super) enum Verdict {
 impl Gate {
     pub(super) fn new(per_second: NonZeroU32) -> Self {
         let apart = Duration::from_millis(1000_u64.div_ceil(u64::from(per_second.get())));
-        let next = Timestamp::from_millis(0);
-        let state = State { next, generation: 0, closed: HashMap::new() };
+        let state = State { next: LONG_AGO, generation: 0, closed: HashMap::new() };
         Self { apart, state: Mutex::new(state) }
+    }
+
+    /// The gate of the same platform for other tokens: what was stopped may be asked for at once, and
+    /// is told of when it works; silence that the platform asked for stays.
+    pub(super) fn with_other_tokens(&self) -> Self {
+        let before = self.state();
+        let look = |closed: &Closed| match closed.is_stop {
+            true => Closed { until: LONG_AGO, probed_until: None, ..closed.clone() },
+            false => closed.clone(),
+        };
+        let closed = before.closed.iter().map(|(key, closed)| (key.clone(), look(closed)));
+        let State { next, generation, .. } = *before;
+        let state = State { next, generation, closed: closed.collect() };
+        Self { apart: self.apart, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

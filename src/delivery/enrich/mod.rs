@@ -2,6 +2,7 @@
 //! its own, and with what each refusal means as the preset says.
 
 mod call;
+mod experience;
 mod gate;
 mod lookups;
 mod refusals;
@@ -18,12 +19,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use self::call::{Called, Caller};
-use self::gate::{Entry, Gate, Verdict};
-use self::lookups::Lookups;
-use self::refusals::Refusals;
+use self::experience::Experience;
+use self::gate::{Entry, Verdict};
 pub use self::runner::Runner;
-use self::tokens::Tokens;
-use crate::config::same_secrets;
 use crate::lead::{Clock, SourceId, Timestamp};
 use crate::notify::Notifier;
 use crate::preset::{Enrich, Fetch, Remedy};
@@ -149,26 +147,6 @@ struct Desk {
     experience: Arc<Experience>,
 }
 
-/// What was learned of a platform: it outlives a change of the configuration that leaves the way to
-/// ask it and the tokens alone.
-struct Experience {
-    gate: Gate,
-    tokens: Tokens,
-    lookups: Lookups,
-    refusals: Refusals,
-}
-
-impl Experience {
-    fn none_yet(source: &Source, enrich: &Enrich) -> Result<Self, EnrichError> {
-        Ok(Self {
-            gate: Gate::new(enrich.per_second),
-            tokens: Tokens::new(&source.id, &enrich.secret, &source.secrets)?,
-            lookups: Lookups::default(),
-            refusals: Refusals::default(),
-        })
-    }
-}
-
 impl Deref for Desk {
     type Target = Experience;
 
@@ -177,22 +155,9 @@ impl Deref for Desk {
     }
 }
 
-impl Desk {
-    /// Whether `source` is asked for in the same way and with the same tokens.
-    fn asks_as(&self, source: &Source) -> bool {
-        let secret = self.source.preset.enrich.as_ref().map(|enrich| &enrich.secret);
-        let tokens = |source: &Source| {
-            secret.and_then(|name| source.secrets.get(name)).cloned().unwrap_or_default()
-        };
-        self.source.preset.enrich == source.preset.enrich
-            && self.source.api_base == source.api_base
-            && same_secrets(&tokens(&self.source), &tokens(source))
-    }
-}
-
 impl Enricher {
     /// A fetcher for `sources`. Opens no connection yet. What the one `before` it has learned of a
-    /// platform is taken over where it is asked in the same way and with the same tokens.
+    /// platform is taken over, as far as it is asked in the same way and with the same tokens.
     ///
     /// # Errors
     /// A token that cannot be sent, or TLS that cannot be set up.
@@ -208,10 +173,8 @@ impl Enricher {
         for (id, source) in sources {
             let Some(enrich) = &source.preset.enrich else { continue };
             let before = before.and_then(|before| before.desks.get(id));
-            let experience = match before.filter(|before| before.asks_as(source)) {
-                Some(before) => Arc::clone(&before.experience),
-                None => Arc::new(Experience::none_yet(source, enrich)?),
-            };
+            let before = before.map(|before| (&*before.source, &before.experience));
+            let experience = Experience::of(source, enrich, before)?;
             let desk = Desk {
                 source: Arc::clone(source),
                 caller: Caller::new(http.clone(), id.clone(), Arc::clone(metrics)),

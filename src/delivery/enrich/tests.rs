@@ -47,21 +47,21 @@ impl Bed {
 
     /// What asks at `base`.
     fn at(platform: Platform, base: &str, settings: &str) -> Self {
-        let text = format!(
-            "[server]\npublic_url = \"https://leads.example.vn\"\n\
-             [destinations.main]\nbase_url = \"https://api.caresoft.vn\"\ndomain = \"d\"\ntoken = \"t\"\n\
-             [destinations.main.lead]\nservice_id = 1\n\
-             [sources.ads]\ndestination = \"main\"\napi_base = \"{base}\"\n{settings}"
-        );
-        let environment = MapEnvironment::default();
-        let parsed = config::parse(&text, "test.toml", &environment, &built_in_names());
-        let config = parsed.unwrap_or_else(|faults| panic!("{faults}")).config;
-        let sources = Source::compile_all(&config).unwrap();
+        let sources = sources(base, settings);
         let (metrics, heard) = (Arc::new(Metrics::default()), Arc::new(Heard::default()));
         let (clock, hand) = Clock::with_hand();
         let watcher: Arc<dyn Watcher> = heard.clone();
         let enricher = Enricher::new(&sources, &metrics, clock, watcher, None).unwrap();
         Self { platform, enricher, heard, hand, metrics }
+    }
+
+    /// Goes on with another configuration.
+    fn reload(&mut self, settings: &str) {
+        let sources = sources(&self.platform.url(), settings);
+        let clock = self.enricher.clock.clone();
+        let (metrics, watcher) = (&self.metrics, Arc::clone(&self.enricher.watcher));
+        let before = Some(&self.enricher);
+        self.enricher = Enricher::new(&sources, metrics, clock, watcher, before).unwrap();
     }
 
     fn meta(tokens: &str) -> Self {
@@ -96,6 +96,20 @@ impl Bed {
             format!("leadgate_enrich_requests_total{{source=\"ads\",outcome=\"{outcome}\"}}");
         self.metrics.render().contains(&line)
     }
+}
+
+/// The source `ads` of a configuration whose platform is at `base`.
+fn sources(base: &str, settings: &str) -> Sources {
+    let text = format!(
+        "[server]\npublic_url = \"https://leads.example.vn\"\n\
+             [destinations.main]\nbase_url = \"https://api.caresoft.vn\"\ndomain = \"d\"\ntoken = \"t\"\n\
+             [destinations.main.lead]\nservice_id = 1\n\
+             [sources.ads]\ndestination = \"main\"\napi_base = \"{base}\"\n{settings}"
+    );
+    let environment = MapEnvironment::default();
+    let parsed = config::parse(&text, "test.toml", &environment, &built_in_names());
+    let config = parsed.unwrap_or_else(|faults| panic!("{faults}")).config;
+    Source::compile_all(&config).unwrap()
 }
 
 fn fixture(name: &str) -> Value {
@@ -391,4 +405,31 @@ async fn a_notice_that_says_nothing_is_kept_for_a_person() {
     let fetched = bed.enricher.fetch(&broken).await;
     assert!(matches!(fetched, Fetched::Hidden { .. }), "{fetched:?}");
     assert!(bed.platform.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_learned_of_a_platform_outlives_a_change_of_something_else() {
+    let settings = |token: &str, more: &str| {
+        let secrets = format!("secrets = {{ page_token = \"{token}\", token = \"t\" }}");
+        format!("preset = \"meta-lead-ads\"\n{secrets}\n{more}")
+    };
+    let mut bed = Bed::new(&settings("dead", ""));
+    bed.platform.answers(LEAD, [error("190_expired"), lead()]);
+    assert!(matches!(bed.fetch(&of_page(7)).await, Fetched::Stopped { is_own: true, .. }));
+    assert!(matches!(bed.heard().as_slice(), [Standing::Stopped { .. }]));
+    bed.reload(&settings("dead", "page_url = \"https://shop.example.vn/\""));
+    assert!(matches!(bed.fetch(&of_page(7)).await, Fetched::Stopped { is_own: false, .. }));
+    assert_eq!(bed.platform.asked().len(), 1, "the token is known to be dead");
+    bed.reload(&settings("alive", ""));
+    whole(bed.fetch(&of_page(7)).await);
+    assert_eq!(bed.platform.asked()[1].token, "alive", "another one is asked with at once");
+    assert!(matches!(bed.heard().as_slice(), [Standing::Resumed { .. }]), "and that is told");
+
+    let mut bed = Bed::new(&settings("one", ""));
+    let limited = Answer::text(429, "slow down").with("Retry-After", "30");
+    bed.platform.answers(LEAD, [limited, lead()]);
+    assert!(matches!(bed.fetch(&of_page(7)).await, Fetched::Wait { .. }));
+    bed.reload(&settings("another", ""));
+    assert!(matches!(bed.fetch(&of_page(7)).await, Fetched::Wait { .. }), "it asked for silence");
+    assert_eq!(bed.platform.asked().len(), 1);
 }
