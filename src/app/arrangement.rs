@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use super::StartError;
 use super::deliveries::Delivery;
 use crate::config::Config;
-use crate::console::{self, Console, Outlet, Pages};
+use crate::console::{self, Console, Heard, Outlet, Pages};
 use crate::delivery::enrich::Enricher;
 use crate::intake::{self, Intake};
 use crate::lead::{Clock, DestinationId};
@@ -34,6 +34,7 @@ pub(super) struct Lasting {
     pub(super) enricher: Arc<ArcSwap<Enricher>>,
     intake: Arc<intake::Shared>,
     pages: Arc<Pages>,
+    heard: Arc<Heard>,
     counting: Arc<Semaphore>,
     /// Where the configuration names none.
     admin_token: SecretString,
@@ -68,6 +69,7 @@ impl Lasting {
             draining,
             enricher: Arc::new(ArcSwap::from_pointee(nothing)),
             pages: Arc::default(),
+            heard: Arc::default(),
             counting: Arc::new(Semaphore::new(1)),
             admin_token: surroundings.admin_token.clone(),
             takes_submissions: surroundings.public.is_some(),
@@ -141,6 +143,7 @@ impl Arrangement {
             notifier: lasting.notifier.clone(),
             counting: Arc::clone(&lasting.counting),
             changes: lasting.changes.clone(),
+            heard: Arc::clone(&lasting.heard),
             pages: Arc::clone(&lasting.pages),
             metrics: Arc::clone(&lasting.metrics),
             clock: lasting.clock.clone(),

@@ -42,7 +42,6 @@ pub(super) async fn readyz(console: Current<Console>) -> HttpResponse {
     };
     let spool = console.store.spool();
     let is_up = matches!(asked, Ok(Ok(_)));
-    // A gateway that spools takes forms, and durably: it is ready.
     let (status, mut answer) = match spool {
         _ if console.is_draining() => ("draining", HttpResponse::ServiceUnavailable()),
         Some(spool) if spool.active || !is_up => ("spooling", HttpResponse::Ok()),
@@ -101,5 +100,11 @@ async fn refresh(console: &Console) -> Result<(), StoreError> {
         console.metrics.records(state, ledger.count(state));
     }
     console.metrics.residue(ledger.residue());
+    // A source that is no longer configured cannot be silent.
+    let known = ledger.sources.iter().filter(|(source, _)| console.sources.contains_key(*source));
+    let accepted = known.map(|(source, ledger)| (source.clone(), ledger.accepted));
+    for (source, last) in console.heard.look(&*console.store, accepted).await? {
+        console.metrics.last_received(&source, last);
+    }
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod api;
 mod counting;
 mod health;
+mod heard;
 mod pages;
 mod tally;
 
@@ -20,6 +21,7 @@ use arc_swap::ArcSwap;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 
+pub use self::heard::Heard;
 pub use self::pages::Pages;
 use crate::config::{self, Config, LeadUrl, Pace, Server};
 use crate::credentials::{bearer, equal};
@@ -58,6 +60,8 @@ pub struct Console {
     pub notifier: Notifier,
     /// Held by who goes through the ledger: one at a time.
     pub counting: Arc<Semaphore>,
+    /// When each source was last heard of.
+    pub heard: Arc<Heard>,
     /// What becomes of submissions, for who reads it as it happens.
     pub changes: Changes,
     /// What the pages remember.

@@ -92,6 +92,7 @@ pub struct Metrics {
     lane_state: Family<LaneState, Gauge>,
     records: Family<ByState, Gauge>,
     residue: Gauge,
+    last_received: Family<BySource, Gauge<f64, std::sync::atomic::AtomicU64>>,
     spool_depth: Gauge,
     store_errors: Family<ByStore, Counter>,
     notifications: Family<TypeOutcome, Counter>,
@@ -115,6 +116,7 @@ impl Default for Metrics {
             lane_state: Family::default(),
             records: Family::default(),
             residue: Gauge::default(),
+            last_received: Family::default(),
             spool_depth: Gauge::default(),
             store_errors: Family::default(),
             notifications: Family::default(),
@@ -182,6 +184,11 @@ impl Metrics {
             each("ledger_residue"),
             "Accepted less the sum of the states: anything but 0 is a fault",
             self.residue.clone(),
+        );
+        registry.register(
+            each("source_last_received_timestamp_seconds"),
+            "When the newest submission of a source was accepted, in Unix time",
+            self.last_received.clone(),
         );
         registry.register(
             each("spool_depth"),
@@ -306,6 +313,13 @@ impl Metrics {
         self.residue.set(residue);
     }
 
+    /// When the newest submission of `source` was accepted.
+    pub fn last_received(&self, source: &SourceId, at: Timestamp) {
+        let label = BySource { source: source.to_string() };
+        // Milliseconds of our time are far below 2^53.
+        self.last_received.get_or_create(&label).set(at.as_millis() as f64 / 1000.0);
+    }
+
     /// The store does not answer: old figures of it would be taken for new ones.
     pub fn forget_store(&self) {
         self.queue_depth.clear();
@@ -362,6 +376,7 @@ mod tests {
         metrics.queue(&lane, 7, Duration::from_secs(2));
         metrics.lane(&lane, "open", &["open", "paused"]);
         metrics.records(State::Created, 1);
+        metrics.last_received(&source, Timestamp::from_millis(1_795_469_067_500));
         metrics.spool(3);
         metrics.store_error("sqlite");
         metrics.notification(NotifyEvent::LaneStopped, "delivered");
@@ -379,6 +394,7 @@ mod tests {
             r#"leadgate_lane_state{destination="main",state="paused"} 0"#,
             r#"leadgate_records{state="created"} 1"#,
             r#"leadgate_ledger_residue 0"#,
+            r#"leadgate_source_last_received_timestamp_seconds{source="website"} 1795469067.5"#,
             "leadgate_spool_depth 3",
             r#"leadgate_store_errors_total{store="sqlite"} 1"#,
             r#"leadgate_enrich_requests_total{source="website",outcome="document"} 1"#,

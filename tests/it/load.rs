@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -34,28 +35,38 @@ enum Refused {
 impl Load {
     /// Each client leaves when the gateway takes nothing more from it.
     pub fn start(url: &str, round: u32) -> Self {
-        Self::begin(&[url.to_owned()], round, Refused::Leave)
+        Self::begin(&[url.to_owned()], round, Refused::Leave, None)
     }
 
     /// Clients that post to these URLs in turn, until they are told to stop, whatever they are
     /// answered.
     pub fn keep_on(urls: &[String], round: u32) -> Self {
-        Self::begin(urls, round, Refused::PostAgain)
+        Self::begin(urls, round, Refused::PostAgain, None)
+    }
+
+    /// As [`Load::keep_on`], to one URL, and each client posts once in every `period`.
+    pub fn paced(url: &str, period: Duration) -> Self {
+        Self::begin(&[url.to_owned()], 0, Refused::PostAgain, Some(period))
     }
 
     /// Every client of every round posts other persons than the others, each of them twice.
-    fn begin(urls: &[String], round: u32, refused: Refused) -> Self {
-        let (accepted, failed) = (Arc::<AtomicU32>::default(), Arc::<AtomicU32>::default());
+    fn begin(urls: &[String], round: u32, refused: Refused, period: Option<Duration>) -> Self {
+        let accepted = Arc::<AtomicU32>::default();
+        let failed = Arc::<AtomicU32>::default();
         let stop = Arc::<AtomicBool>::default();
         let client = |client: u32| {
             let (urls, http) = (urls.to_vec(), http_client());
             let (accepted, stop) = (Arc::clone(&accepted), Arc::clone(&stop));
             let failed = Arc::clone(&failed);
+            let mut pace = period.map(tokio::time::interval);
             tokio::spawn(async move {
                 let mut ids = Vec::new();
                 for number in 0..POSTS_MAX {
                     if stop.load(Ordering::Relaxed) {
                         break;
+                    }
+                    if let Some(pace) = &mut pace {
+                        pace.tick().await;
                     }
                     let person = (round * CLIENTS + client) * (POSTS_MAX / 2) + number / 2;
                     let body = json!({"phone": format!("090{person:07}")});
@@ -65,10 +76,13 @@ impl Load {
                             ids.push(id_of(answer).await);
                             accepted.fetch_add(1, Ordering::Relaxed);
                         }
-                        _ => {
+                        answer => {
                             failed.fetch_add(1, Ordering::Relaxed);
                             if refused == Refused::Leave {
                                 break;
+                            }
+                            if period.is_some() {
+                                println!("refused: {:?}", answer.map(|answer| answer.status()));
                             }
                             tokio::task::yield_now().await;
                         }

@@ -28,14 +28,18 @@ mod faults;
 mod fixtures;
 mod fleet;
 mod gateway;
+#[path = "../servers/haproxy.rs"]
+mod haproxy;
 mod intake;
 mod invariants;
+mod k8s;
 mod lanes;
 mod live;
 mod load;
 mod mortal;
 mod notify;
 mod outages;
+mod packaging;
 mod pages;
 mod pause;
 #[path = "../servers/platform.rs"]
@@ -48,6 +52,7 @@ mod redis_servers;
 mod redis_starts;
 mod reload;
 mod replay;
+mod rollout;
 mod send;
 mod served;
 #[path = "../servers/mod.rs"]

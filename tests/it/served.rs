@@ -144,7 +144,7 @@ impl Served {
         Self::spawn(command).await
     }
 
-    /// Starts `command` on whatever ports are free, and waits until it is ready.
+    /// Starts `command` on whatever ports are free, unless its environment names some, and waits until it is ready.
     pub async fn spawn(command: Command) -> Self {
         match Self::try_spawn(command).await {
             Ok(served) => served,
@@ -154,9 +154,12 @@ impl Served {
 
     /// As [`Served::spawn`], for one that may end before it is ready: how, and what it wrote.
     pub async fn try_spawn(mut command: Command) -> Result<Self, (ExitStatus, String)> {
+        for listener in ["LEADGATE__SERVER__LISTEN", "LEADGATE__SERVER__ADMIN_LISTEN"] {
+            if !command.get_envs().any(|(name, _)| name == listener) {
+                command.env(listener, "127.0.0.1:0");
+            }
+        }
         let mut child = command
-            .env("LEADGATE__SERVER__LISTEN", "127.0.0.1:0")
-            .env("LEADGATE__SERVER__ADMIN_LISTEN", "127.0.0.1:0")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -27,7 +27,13 @@ mod tls;
 use std::time::{Duration, Instant};
 
 #[allow(unused_imports, reason = "as above")]
-pub use self::{cluster::Cluster, redis_server::Redis, sentinels::Sentinels};
+pub use self::{
+    cluster::Cluster,
+    port::Port,
+    program::{Process, redis_server},
+    redis_server::Redis,
+    sentinels::Sentinels,
+};
 
 /// Longer than anything here takes on a slow machine; only a failing test waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(30);

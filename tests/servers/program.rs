@@ -27,7 +27,7 @@ pub struct Process(Child);
 
 impl Process {
     pub fn spawn(mut command: Command) -> Self {
-        Self(command.spawn().expect("redis-server starts"))
+        Self(command.spawn().expect("the program starts"))
     }
 
     pub fn id(&self) -> u32 {

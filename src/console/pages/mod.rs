@@ -29,7 +29,7 @@ use actix_web::web::{self, ServiceConfig};
 use self::access::Access;
 pub(super) use self::access::Session;
 use self::attribution::Table;
-use self::figures::{Day, Heard, Kept};
+use self::figures::{Day, Kept};
 use self::trouble::Trouble;
 use crate::console::Console;
 use crate::lead::Timestamp;
@@ -41,7 +41,6 @@ pub struct Pages {
     day: Kept<(), Day>,
     trouble: Kept<(), Trouble>,
     campaigns: Kept<attribution::Span, Table>,
-    heard: Heard,
 }
 
 impl Pages {

@@ -109,7 +109,7 @@ async fn shown(visit: &Visit, done: Option<String>) -> Result<HttpResponse, Refu
         .sources
         .keys()
         .map(|id| (id.clone(), ledger.sources.get(id).map_or(0, |source| source.accepted)));
-    let heard = console.pages.heard.look(&*console.store, accepted).await?;
+    let heard = console.heard.look(&*console.store, accepted).await?;
     let lanes = lanes(visit, day.as_deref()).await?;
     let needs = needs(visit, &lanes, trouble.as_deref(), &heard, ledger.residue());
     let ledger =

@@ -68,7 +68,7 @@ async fn shown(visit: &Visit) -> Result<HttpResponse, Refusal> {
         .sources
         .keys()
         .map(|id| (id.clone(), ledger.sources.get(id).map_or(0, |source| source.accepted)));
-    let heard = console.pages.heard.look(&*console.store, accepted).await?;
+    let heard = console.heard.look(&*console.store, accepted).await?;
     let day = day(visit).await;
     let metrics = console.metrics.render();
     let takes_posts = console.intake.is_some();

@@ -1,0 +1,131 @@
+//! The manifests under `k8s/`: rendered by kustomize, held against the schemas of Kubernetes, and against the program
+//! that they start.
+
+mod monitored;
+mod objects;
+mod started;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::served::told;
+
+pub const OVERLAYS: [&str; 2] = ["k8s/overlays/dev", "k8s/overlays/production"];
+
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub fn file(path: &str) -> String {
+    let file = root().join(path);
+    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// One of the scripts that bring a tool along with them, to be given arguments.
+pub fn script(name: &str) -> Command {
+    let mut command = Command::new(root().join("scripts").join(name));
+    command.current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// Every object of an overlay, each valid by the schemas of Kubernetes.
+pub fn rendered(overlay: &str) -> Vec<Value> {
+    let output = script("manifests").arg(overlay).output().expect("a script");
+    assert!(output.status.success(), "{overlay}: {}", told(&output));
+    serde_json::from_slice(&output.stdout).expect("a list of objects")
+}
+
+/// The overlay that docs/kubernetes.md tells an operator to write, in a folder under target/.
+pub fn rendered_as_documented() -> Vec<Value> {
+    let page = file("docs/kubernetes.md");
+    let block = |language: &str, mark: &str| {
+        let fence = format!("```{language}\n");
+        let blocks = page.split(&fence).skip(1);
+        let mut blocks = blocks.filter_map(|rest| rest.split("```").next());
+        blocks
+            .find(|block| block.contains(mark))
+            .unwrap_or_else(|| panic!("no block with {mark}"))
+            .to_owned()
+    };
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("k8s-as-documented");
+    std::fs::create_dir_all(&folder).unwrap();
+    // kustomize takes other folders by relative paths alone.
+    let up = folder.strip_prefix(root()).expect("target/ is in the repository").components();
+    let up: PathBuf = up.map(|_| "..").collect();
+    let text = block("yaml", "kind: Kustomization");
+    assert!(text.contains("- ../leadgate/k8s/"), "{text}");
+    let text = text.replace("../leadgate/k8s/", &format!("{}/k8s/", up.display()));
+    std::fs::write(folder.join("kustomization.yaml"), text).unwrap();
+    std::fs::copy(root().join("k8s/base/leadgate.toml"), folder.join("leadgate.toml")).unwrap();
+    rendered(folder.strip_prefix(root()).unwrap().to_str().unwrap())
+}
+
+/// The objects of one kind.
+pub fn of_kind<'o>(objects: &'o [Value], kind: &str) -> Vec<&'o Value> {
+    objects.iter().filter(|object| object["kind"] == kind).collect()
+}
+
+pub fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().expect("a name")
+}
+
+/// Elements of a list; none where there is no list.
+pub fn list(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+pub fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
+}
+
+/// Everything that makes pods.
+pub fn workloads(objects: &[Value]) -> Vec<&Value> {
+    let makes_pods = |object: &&Value| object["spec"]["template"]["spec"]["containers"].is_array();
+    objects.iter().filter(makes_pods).collect()
+}
+
+/// Those of Leadgate itself.
+pub fn gateways(objects: &[Value]) -> Vec<&Value> {
+    let all = workloads(objects).into_iter();
+    all.filter(|workload| labels(workload)["app.kubernetes.io/name"] == "leadgate").collect()
+}
+
+/// The labels of a workload's pods.
+pub fn labels(workload: &Value) -> &Value {
+    &workload["spec"]["template"]["metadata"]["labels"]
+}
+
+/// A workload's containers, those that start before the others among them.
+pub fn containers(workload: &Value) -> impl Iterator<Item = &Value> {
+    let pod = &workload["spec"]["template"]["spec"];
+    list(&pod["initContainers"]).iter().chain(list(&pod["containers"]))
+}
+
+/// Whether `selector` picks pods with these labels.
+pub fn selects(selector: &Value, labels: &Value) -> bool {
+    let Some(wanted) = selector.as_object() else { return false };
+    let exactly = |wanted: &Value| {
+        wanted
+            .as_object()
+            .is_none_or(|wanted| wanted.iter().all(|(key, value)| labels[key] == *value))
+    };
+    wanted.iter().all(|(key, value)| match key.as_str() {
+        "matchLabels" => exactly(value),
+        "matchExpressions" => list(value).iter().all(|expression| {
+            assert_eq!(expression["operator"], "In");
+            list(&expression["values"]).contains(&labels[text(&expression["key"])])
+        }),
+        _ => panic!("{key}: not known here"),
+    })
+}
+
+/// The configuration file that an overlay gives its pods.
+pub fn configuration(objects: &[Value]) -> String {
+    let maps = of_kind(objects, "ConfigMap");
+    let mut files = maps.iter().filter_map(|map| map["data"]["leadgate.toml"].as_str());
+    let found = files.next().expect("a configuration").to_owned();
+    assert_eq!(files.next(), None, "one of them");
+    found
+}
