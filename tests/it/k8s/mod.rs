@@ -49,17 +49,17 @@ pub fn rendered_as_documented() -> Vec<Value> {
             .unwrap_or_else(|| panic!("no block with {mark}"))
             .to_owned()
     };
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("k8s-as-documented");
-    std::fs::create_dir_all(&folder).unwrap();
-    // kustomize takes other folders by relative paths alone.
-    let up = folder.strip_prefix(root()).expect("target/ is in the repository").components();
-    let up: PathBuf = up.map(|_| "..").collect();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // kustomize takes other folders by relative paths alone: up to the top, and down from there.
+    let up: PathBuf = folder.path().components().skip(1).map(|_| "..").collect();
+    let repository = up.join(root().strip_prefix("/").unwrap());
     let text = block("yaml", "kind: Kustomization");
     assert!(text.contains("- ../leadgate/k8s/"), "{text}");
-    let text = text.replace("../leadgate/k8s/", &format!("{}/k8s/", up.display()));
-    std::fs::write(folder.join("kustomization.yaml"), text).unwrap();
-    std::fs::copy(root().join("k8s/base/leadgate.toml"), folder.join("leadgate.toml")).unwrap();
-    rendered(folder.strip_prefix(root()).unwrap().to_str().unwrap())
+    let text = text.replace("../leadgate/k8s/", &format!("{}/k8s/", repository.display()));
+    std::fs::write(folder.path().join("kustomization.yaml"), text).unwrap();
+    let own = folder.path().join("leadgate.toml");
+    std::fs::copy(root().join("k8s/base/leadgate.toml"), own).unwrap();
+    rendered(folder.path().to_str().unwrap())
 }
 
 /// The objects of one kind.

@@ -65,6 +65,8 @@ fn every_alert_wakes_when_it_should_and_not_before() {
         let wakes = times.clone().any(|rest| !rest.trim_start().starts_with("exp_alerts: []"));
         let sleeps = times.any(|rest| rest.trim_start().starts_with("exp_alerts: []"));
         assert!(wakes && sleeps, "{alert} is not tried both ways");
+        let page = file("docs/kubernetes.md");
+        assert!(page.contains(&format!("`{alert}`")), "{alert}: what is one to do?");
         assert!(["critical", "warning"].contains(&text(&rule["labels"]["severity"])));
         assert!(
             rule["annotations"]["summary"].is_string()

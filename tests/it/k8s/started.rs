@@ -123,7 +123,7 @@ async fn submit(served: &Served, phone: &str) -> String {
 async fn the_fleet_of_production_works_on_the_redis_of_the_component() {
     let caresoft = CareSoft::start(Options::default());
     let folder = TempDir::new().unwrap();
-    let (redis, url) = component_redis(folder.path());
+    let (_redis, _port, url) = component_redis(folder.path());
     let objects = rendered("k8s/overlays/production");
     let files = Files::of(&objects);
     let start = async |role: &str| {
@@ -153,24 +153,30 @@ async fn the_fleet_of_production_works_on_the_redis_of_the_component() {
         let (code, log) = served.terminate().await;
         assert_eq!(code, Some(0), "{log}");
     }
-    drop(redis);
 }
 
-fn component_redis(folder: &Path) -> (Process, String) {
+/// Its process, its port for as long as it is kept, and its URL.
+fn component_redis(folder: &Path) -> (Process, Port, String) {
     let example =
         file("k8s/components/redis/secret.example.conf").replace("PLACEHOLDER", "of-a-test");
     std::fs::write(folder.join("password.conf"), example).unwrap();
-    let written = file("k8s/components/redis/redis.conf");
-    let include = "include /etc/redis/secret/password.conf";
-    assert!(written.contains(include));
-    let here = format!("include {}", folder.join("password.conf").display());
-    std::fs::write(folder.join("redis.conf"), written.replace(include, &here)).unwrap();
+    let mut text = file("k8s/components/redis/redis.conf");
+    let password = folder.join("password.conf");
+    for (there, here) in [
+        ("include /etc/redis/secret/password.conf", format!("include {}", password.display())),
+        ("dir /data", format!("dir {}", folder.display())),
+    ] {
+        assert!(text.contains(there), "no {there}");
+        text = text.replace(there, &here);
+    }
+    std::fs::write(folder.join("redis.conf"), text).unwrap();
     let port = Port::claim();
     let mut command = redis_server();
     command.arg(folder.join("redis.conf")).args(["--bind", "127.0.0.1", "--daemonize", "no"]);
-    command.args(["--port", &port.number().to_string(), "--dir"]).arg(folder);
+    command.args(["--port", &port.number().to_string()]);
     command.stdout(std::process::Stdio::null());
-    (Process::spawn(command), format!("redis://:of-a-test@127.0.0.1:{}/0", port.number()))
+    let url = format!("redis://:of-a-test@127.0.0.1:{}/0", port.number());
+    (Process::spawn(command), port, url)
 }
 
 /// The pod of the development overlay: gateway and simulator, and a lead that goes from one to the other.
