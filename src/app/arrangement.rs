@@ -49,6 +49,12 @@ impl Lasting {
         surroundings: &super::Surroundings,
     ) -> Result<Self, StartError> {
         let (metrics, clock) = (Arc::new(Metrics::default()), surroundings.clock.clone());
+        if surroundings.public.is_some() {
+            metrics.runs("intake");
+        }
+        if surroundings.delivers {
+            metrics.runs("delivery");
+        }
         let draining = Arc::<AtomicBool>::default();
         let notifier = Notifier::default();
         let watcher = Arc::new(notifier.clone());

@@ -56,6 +56,11 @@ struct ByState {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByPart {
+    part: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByStore {
     store: &'static str,
 }
@@ -82,6 +87,7 @@ fn lead_seconds() -> Histogram {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    parts: Family<ByPart, Gauge>,
     submissions: Family<SourceOutcome, Counter>,
     intake: Seconds<BySource>,
     upstream_requests: Family<CallOutcome, Counter>,
@@ -106,6 +112,7 @@ impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
             registry: Registry::default(),
+            parts: Family::default(),
             submissions: Family::default(),
             intake: Family::new_with_constructor(request_seconds),
             upstream_requests: Family::default(),
@@ -135,6 +142,11 @@ impl Metrics {
         // The encoder itself appends `_total` to the name of a counter.
         let registry = &mut self.registry;
         let each = |name: &str| format!("leadgate_{name}");
+        registry.register(
+            each("part"),
+            "1 for each part of the gateway that this process runs: intake, delivery",
+            self.parts.clone(),
+        );
         registry.register(
             each("submissions"),
             "Submissions by source and outcome, refused posts among them",
@@ -225,6 +237,11 @@ impl Metrics {
             "Keys that the configuration has changed and only a restart applies",
             self.restart_needed.clone(),
         );
+    }
+
+    /// This process runs a part of the gateway: `intake` or `delivery`.
+    pub fn runs(&self, part: &'static str) {
+        self.parts.get_or_create(&ByPart { part }).set(1);
     }
 
     /// What became of a submission to `source`, or of a post that held none.
@@ -369,6 +386,7 @@ mod tests {
         let metrics = Metrics::default();
         let source: SourceId = "website".parse().unwrap();
         let lane: DestinationId = "main".parse().unwrap();
+        metrics.runs("intake");
         metrics.submission(&source, "accepted");
         metrics.intake(&source, Duration::from_millis(3));
         metrics.upstream(&lane, "create_lead", "created", Duration::from_millis(200));
@@ -383,6 +401,7 @@ mod tests {
         metrics.enrich(&source, "document");
         let text = metrics.render();
         for line in [
+            r#"leadgate_part{part="intake"} 1"#,
             r#"leadgate_submissions_total{source="website",outcome="accepted"} 1"#,
             r#"leadgate_intake_seconds_count{source="website"} 1"#,
             r#"leadgate_upstream_requests_total{destination="main",call="create_lead",outcome="created"} 1"#,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::served::told;
 
@@ -37,7 +38,7 @@ pub fn rendered(overlay: &str) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).expect("a list of objects")
 }
 
-/// The overlay that docs/kubernetes.md tells an operator to write, in a folder under target/.
+/// The overlay that docs/kubernetes.md tells an operator to write.
 pub fn rendered_as_documented() -> Vec<Value> {
     let page = file("docs/kubernetes.md");
     let block = |language: &str, mark: &str| {
@@ -49,17 +50,22 @@ pub fn rendered_as_documented() -> Vec<Value> {
             .unwrap_or_else(|| panic!("no block with {mark}"))
             .to_owned()
     };
+    let folder = overlay_of_an_operator(&block("yaml", "kind: Kustomization"));
+    rendered(folder.path().to_str().unwrap())
+}
+
+/// A folder with this `kustomization.yaml`, for which the repository is `../leadgate`, and a configuration.
+pub fn overlay_of_an_operator(text: &str) -> TempDir {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     // kustomize takes other folders by relative paths alone: up to the top, and down from there.
     let up: PathBuf = folder.path().components().skip(1).map(|_| "..").collect();
     let repository = up.join(root().strip_prefix("/").unwrap());
-    let text = block("yaml", "kind: Kustomization");
     assert!(text.contains("- ../leadgate/k8s/"), "{text}");
     let text = text.replace("../leadgate/k8s/", &format!("{}/k8s/", repository.display()));
     std::fs::write(folder.path().join("kustomization.yaml"), text).unwrap();
     let own = folder.path().join("leadgate.toml");
     std::fs::copy(root().join("k8s/base/leadgate.toml"), own).unwrap();
-    rendered(folder.path().to_str().unwrap())
+    folder
 }
 
 /// The objects of one kind.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    OVERLAYS, configuration, containers, file, gateways, labels, list, name, of_kind, rendered,
-    rendered_as_documented, selects, text, workloads,
+    OVERLAYS, configuration, containers, file, gateways, labels, list, name, of_kind,
+    overlay_of_an_operator, rendered, rendered_as_documented, script, selects, text, workloads,
 };
+use crate::served::told;
 
 fn every_rendering() -> Vec<(String, Vec<Value>)> {
     let mut all: Vec<_> = OVERLAYS.map(|overlay| (overlay.to_owned(), rendered(overlay))).into();
@@ -53,6 +54,22 @@ fn every_overlay_renders_to_valid_objects_in_a_restricted_namespace() {
     ] {
         assert!(production.contains(kind), "no {kind}");
     }
+}
+
+#[test]
+fn a_key_that_kubernetes_does_not_know_is_found() {
+    let text = r#"
+resources:
+- ../leadgate/k8s/overlays/production
+patches:
+- target: {kind: Deployment}
+  patch: '[{"op": "add", "path": "/spec/replicaz", "value": 3}]'
+"#;
+    let folder = overlay_of_an_operator(text);
+    let output = script("manifests").arg(folder.path()).output().unwrap();
+    assert!(!output.status.success());
+    let said = told(&output);
+    assert!(said.contains("Deployment/worker under 1.37") && said.contains("replicaz"), "{said}");
 }
 
 /// What the level `restricted` of Kubernetes' Pod Security Standards asks for, and a root that cannot be written.
