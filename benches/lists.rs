@@ -144,6 +144,7 @@ fn admission(lane: &DestinationId, number: u32) -> Admission {
         source: source.parse().unwrap(),
         destination: lane.clone(),
         received_at: at(i64::from(number) * 10),
+        trace_id: None,
         external_id: None,
         idempotency: None,
         content: Content::Lead { lead, identities: vec![Identity::Phone(phone)] },

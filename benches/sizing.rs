@@ -127,6 +127,7 @@ fn admission(lane: &DestinationId, number: u32, received_at: Timestamp) -> Admis
         source: "website".parse().unwrap(),
         destination: lane.clone(),
         received_at,
+        trace_id: None,
         external_id: None,
         idempotency: Some(Idempotency::of_id(format!("evt-{number}"))),
         content: Content::Lead { lead, identities },

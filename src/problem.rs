@@ -8,7 +8,7 @@ use actix_web::http::header::WWW_AUTHENTICATE;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::lead::State;
+use crate::lead::{State, TraceId};
 
 /// One field of a submission, or of a body, that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -29,12 +29,18 @@ pub struct FieldError {
 pub struct Problem {
     /// A stable name of the kind of problem: `urn:leadgate:problem:NAME`.
     #[serde(rename = "type")]
-    kind: String,
+    #[schema(value_type = String)]
+    kind: Box<str>,
     /// What the status means.
     title: &'static str,
     status: u16,
     /// What happened, in a sentence, without anybody's data.
-    detail: String,
+    #[schema(value_type = String)]
+    detail: Box<str>,
+    /// The trace of the post that this answers: `urn:leadgate:trace:TRACE_ID`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    instance: Option<Box<str>>,
     /// The state of the submission that stands in the way.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -60,14 +66,21 @@ impl Problem {
     /// A problem named `name` (`unauthorized`), told in `detail`.
     pub fn new(status: StatusCode, name: &str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:leadgate:problem:{name}"),
+            kind: format!("urn:leadgate:problem:{name}").into(),
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
-            detail: detail.into(),
+            detail: detail.into().into(),
+            instance: None,
             state: None,
             errors: Vec::new(),
             verify_errors: Vec::new(),
         }
+    }
+
+    /// The trace of the post that is answered.
+    pub fn with_trace(mut self, trace: TraceId) -> Self {
+        self.instance = Some(format!("urn:leadgate:trace:{trace}").into());
+        self
     }
 
     /// The fields at fault.
@@ -88,7 +101,7 @@ impl Problem {
 
     /// The same problem, told in other words.
     pub fn with_detail(mut self, detail: String) -> Self {
-        self.detail = detail;
+        self.detail = detail.into();
         self
     }
 

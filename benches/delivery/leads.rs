@@ -55,6 +55,7 @@ pub fn bodies(composer: &Composer, lane: &DestinationId, count: u32) -> Vec<Vec<
             task: Task::Create { joined: Vec::new() },
             source: "website".parse().unwrap(),
             received_at: now,
+            trace_id: None,
             attempts: 0,
             lead,
         };
@@ -70,6 +71,7 @@ fn admission(lane: &DestinationId, number: u32, received_at: Timestamp) -> Admis
         source: "website".parse().unwrap(),
         destination: lane.clone(),
         received_at,
+        trace_id: None,
         external_id: None,
         idempotency: None,
         content: Content::Lead { lead, identities },

@@ -126,19 +126,15 @@ impl App {
 
     /// Keys that are set and that this version does nothing with: key and what it means.
     pub fn inert(config: &Config) -> Vec<(&'static str, &'static str)> {
-        let traces = config.log.otlp_endpoint.is_some();
         let fetches_nothing = |source: &config::Source| {
             let preset = Preset::load(&source.preset, []);
             source.api_base.is_some() && preset.is_ok_and(|preset| preset.enrich.is_none())
         };
         let bases = config.sources.values().any(fetches_nothing);
-        [
-            (traces, "log.otlp_endpoint", "no traces are sent"),
-            (bases, "sources.*.api_base", "the source's preset fetches nothing"),
-        ]
-        .into_iter()
-        .filter_map(|(is_set, key, meaning)| is_set.then_some((key, meaning)))
-        .collect()
+        [(bases, "sources.*.api_base", "the source's preset fetches nothing")]
+            .into_iter()
+            .filter_map(|(is_set, key, meaning)| is_set.then_some((key, meaning)))
+            .collect()
     }
 }
 

@@ -40,12 +40,16 @@ use crate::store::spool::Spooled;
 use crate::store::sqlite::Sqlite;
 use crate::store::watched::Watched;
 use crate::store::{self, Store, StoreError};
+use crate::telemetry::Traces;
 
 /// Repeated deliveries are recognised for this long: the longest that a platform keeps trying.
 const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(72 * 3600);
 
 /// What outcome signals that still wait at a stop have of the grace, after everything else.
 const LAST_SIGNALS: Duration = Duration::from_secs(3);
+
+/// And what spans have that still wait, beside them.
+const LAST_SPANS: Duration = Duration::from_secs(3);
 
 /// What the store has to close when nothing is waited for any more.
 const LAST_WRITES: Duration = Duration::from_secs(1);
@@ -67,6 +71,8 @@ pub struct Surroundings {
     pub sample_form: bool,
     /// Where the time comes from.
     pub clock: Clock,
+    /// The traces of this process, which are flushed at its end.
+    pub traces: Traces,
 }
 
 /// The gateway, put together and not yet running.
@@ -175,6 +181,7 @@ struct Running {
     admin: Option<Listening>,
     deliveries: Deliveries,
     signals: Option<Signals>,
+    traces: Option<Traces>,
     /// What housekeeping and the carrying of changes end by.
     stop: watch::Sender<bool>,
     others: JoinSet<()>,
@@ -192,7 +199,7 @@ struct InForce {
 impl Running {
     fn start(app: App, reload: Arc<Notify>) -> Result<Self, StartError> {
         let App { lasting, arrangement, surroundings } = app;
-        let Surroundings { public, admin, file, .. } = surroundings;
+        let Surroundings { public, admin, file, traces, .. } = surroundings;
         let in_force = InForce {
             arrangement: Arc::new(ArcSwap::from(Arc::clone(&arrangement))),
             intake: Arc::new(ArcSwap::from(Arc::clone(&arrangement.intake))),
@@ -232,6 +239,7 @@ impl Running {
             admin: Some(admin),
             deliveries,
             signals: Some(signals),
+            traces: Some(traces),
             stop,
             others,
             reloads,
@@ -299,10 +307,18 @@ impl Running {
                 "the grace is over: what was under way is looked over at the next start"
             );
         }
-        if let Some(signals) = self.signals.take() {
-            let left = server.shutdown_grace.saturating_sub(stopped_at.elapsed());
-            signals.stop(left.min(LAST_SIGNALS)).await;
-        }
+        let left = || server.shutdown_grace.saturating_sub(stopped_at.elapsed());
+        let signals = async {
+            if let Some(signals) = self.signals.take() {
+                signals.stop(left().min(LAST_SIGNALS)).await;
+            }
+        };
+        let traces = async {
+            if let Some(traces) = self.traces.take() {
+                traces.close(left().min(LAST_SPANS)).await;
+            }
+        };
+        tokio::join!(signals, traces);
         self.lasting.changes.close();
         if let Some(admin) = self.admin.take() {
             admin.stop(false).await;

@@ -74,6 +74,7 @@ pub struct Client {
     base: Url,
     domain: Arc<str>,
     token: SecretString,
+    traceparent: Option<HeaderValue>,
 }
 
 impl fmt::Debug for Client {
@@ -94,6 +95,7 @@ impl Client {
             base,
             domain: destination.domain.as_str().into(),
             token: destination.token.clone(),
+            traceparent: None,
         })
     }
 
@@ -101,6 +103,18 @@ impl Client {
     pub fn standby(&self, destination: &Destination) -> Result<Option<Self>, ClientError> {
         let base = destination.fallback_url.as_ref().map(root).transpose()?;
         Ok(base.map(|base| Self { base, ..self.clone() }))
+    }
+
+    /// The same client, whose requests say to which trace they belong: `traceparent` of W3C's Trace
+    /// Context, one more header that CareSoft may read or pass over.
+    #[must_use]
+    pub fn traced(self, traceparent: &str) -> Self {
+        Self { traceparent: HeaderValue::from_str(traceparent).ok(), ..self }
+    }
+
+    /// The host that is asked.
+    pub fn host(&self) -> Option<&str> {
+        self.base.host_str()
     }
 
     /// `POST lead`: makes a lead. CareSoft makes another one for every such request.
@@ -234,6 +248,9 @@ impl Client {
         let mut builder = self.http.request(request.method.clone(), self.address(&request));
         if let Some(body) = request.body {
             builder = builder.header("content-type", "application/json").body(body?);
+        }
+        if let Some(traceparent) = &self.traceparent {
+            builder = builder.header("traceparent", traceparent);
         }
         let response = builder.send().await.map_err(|error| never_answered(&error))?;
         Ok(read_answer(response).await)

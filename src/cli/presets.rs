@@ -210,6 +210,7 @@ impl Trial {
             task: Task::Create { joined: Vec::new() },
             source: self.source.id.clone(),
             received_at: now,
+            trace_id: None,
             attempts: 0,
             lead,
         }

@@ -21,7 +21,7 @@ use crate::fail_point;
 use crate::lead::Clock;
 use crate::preset::DEVELOPMENT_SECRET;
 use crate::sandbox::{Options, Sandbox};
-use crate::telemetry;
+use crate::telemetry::{self, Traces};
 
 /// Where the sandbox of a gateway without configuration is looked at; any free port if taken.
 pub(super) const SANDBOX_ADDRESS: &str = "127.0.0.1:8082";
@@ -59,26 +59,27 @@ struct BesideIt {
 
 impl Serve {
     pub(super) fn run(self, invocation: &Invocation) -> Result<(), Failed> {
-        let (config, from) = match invocation.config_file().map(ConfigurationFile::at) {
-            Some(mut file) => {
-                let loaded = file.read()?;
-                telemetry::log::init(&loaded.config.log)?;
-                for warning in &loaded.warnings {
-                    tracing::warn!("{warning}");
-                }
-                (loaded.config, From::File(file))
-            }
-            None => {
-                let (config, sandbox) = zero_setup()?;
-                telemetry::log::init(&config.log)?;
-                (config, From::Nothing(sandbox))
-            }
-        };
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .context("the runtime could not be started")?;
-        let served = runtime.block_on(serve(&config, self.role, from));
+        let log = |config: &Config| telemetry::log::init(&config.log, runtime.handle().clone());
+        let (config, traces, from) = match invocation.config_file().map(ConfigurationFile::at) {
+            Some(mut file) => {
+                let loaded = file.read()?;
+                let traces = log(&loaded.config)?;
+                for warning in &loaded.warnings {
+                    tracing::warn!(%warning, "the configuration may not do what it says");
+                }
+                (loaded.config, traces, From::File(file))
+            }
+            None => {
+                let (config, sandbox) = zero_setup()?;
+                let traces = log(&config)?;
+                (config, traces, From::Nothing(sandbox))
+            }
+        };
+        let served = runtime.block_on(serve(&config, self.role, from, traces));
         // Whatever still runs was given up: a name that is looked up in vain holds no exit up.
         runtime.shutdown_background();
         served.map_err(|error| match error.downcast_ref::<StartError>() {
@@ -103,7 +104,7 @@ fn zero_setup() -> Result<(Config, BesideIt), Failed> {
     Ok((config, BesideIt { sandbox: Sandbox::new(options), listener, address }))
 }
 
-async fn serve(config: &Config, role: Role, from: From) -> anyhow::Result<()> {
+async fn serve(config: &Config, role: Role, from: From, traces: Traces) -> anyhow::Result<()> {
     let mut orders = orders()?; // before anything that takes a while
     let (file, sandbox) = match from {
         From::File(file) => (Some(file), None),
@@ -130,6 +131,7 @@ async fn serve(config: &Config, role: Role, from: From) -> anyhow::Result<()> {
         delivers: role != Role::Intake,
         sample_form: sandbox.is_some(),
         clock: fail_point::clock(),
+        traces,
     };
     let public = surroundings.public.as_ref().map(TcpListener::local_addr).transpose()?;
     let admin = surroundings.admin.local_addr()?;

@@ -175,7 +175,7 @@ pub struct Log {
     pub format: LogFormat,
     /// A `tracing` filter: `info`, `leadgate=debug,warn`.
     pub level: String,
-    /// Where OpenTelemetry traces go.
+    /// Where OpenTelemetry traces go: the root of a collector that takes OTLP over HTTP.
     pub otlp_endpoint: Option<Url>,
 }
 

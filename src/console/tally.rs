@@ -223,6 +223,7 @@ mod tests {
             source: "website".parse().unwrap(),
             destination: "main".parse().unwrap(),
             external_id: None,
+            trace_id: None,
             received_at,
             settled_at: (state != State::Pending).then_some(settled_at),
             lead: Some(lead),

@@ -281,6 +281,7 @@ mod tests {
             task: Task::Create { joined: Vec::new() },
             source: "website".parse().unwrap(),
             received_at: SENT,
+            trace_id: None,
             attempts: 4,
             lead: Lead::default(),
         };

@@ -139,6 +139,7 @@ mod tests {
             task: Task::Create { joined: Vec::new() },
             source: "website".parse().unwrap(),
             received_at: ACCEPTED,
+            trace_id: None,
             attempts,
             lead: Lead::default(),
         };

@@ -10,7 +10,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::{amp, page};
-use crate::lead::SubmissionId;
+use crate::lead::{SubmissionId, TraceId};
 use crate::preset::{Piece, Reply, Respond};
 use crate::problem::{FieldError, Problem};
 
@@ -173,9 +173,17 @@ impl Refusal {
     }
 
     /// The answer: what the platform wants to hear, a problem document, or a page for a browser
-    /// that posted a form.
-    pub fn respond(&self, request: &HttpRequest, respond: Option<&Respond>) -> HttpResponse {
+    /// that posted a form. A problem names the trace of the post.
+    pub fn respond(
+        &self,
+        request: &HttpRequest,
+        respond: Option<&Respond>,
+        trace: Option<TraceId>,
+    ) -> HttpResponse {
         let mut problem = self.problem();
+        if let Some(trace) = trace {
+            problem = problem.with_trace(trace);
+        }
         if amp::is_amp(request) {
             problem = problem.for_amp();
         }

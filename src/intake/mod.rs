@@ -32,7 +32,7 @@ use crate::lead::Clock;
 use crate::problem::Problem;
 use crate::source::Sources;
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, trace};
 use challenge::ChallengeError;
 use guard::{AddressLimiter, SourceLimiter};
 
@@ -55,6 +55,8 @@ pub struct Shared {
     pub store: Arc<dyn Store>,
     /// What `/metrics` shows.
     pub metrics: Arc<Metrics>,
+    /// The spans of posts.
+    pub traces: trace::Posts,
     /// When a submission came.
     pub clock: Clock,
     /// Whether the gateway is about to stop: senders are to come back over a new connection, which
@@ -74,7 +76,8 @@ impl Shared {
         draining: Arc<AtomicBool>,
     ) -> Self {
         let failure_log = RateLimiter::direct(Quota::per_second(std::num::NonZeroU32::MIN));
-        Self { sample_form, store, metrics, clock, draining, failure_log }
+        let traces = trace::Posts::default();
+        Self { sample_form, store, metrics, traces, clock, draining, failure_log }
     }
 }
 

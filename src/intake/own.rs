@@ -34,8 +34,9 @@ impl Intake {
             }
         }
         let head = Head { method: "POST", query: &query, headers: &headers };
+        let trace = self.shared.traces.begin(source, None);
         let taken = match head.enter(door) {
-            Ok(()) => take_whole(self, door, &head, &Bytes::from(post.body)).await,
+            Ok(()) => take_whole(self, door, &trace, &head, &Bytes::from(post.body)).await,
             Err(refusal) => Err(refusal),
         };
         Some(match taken {

@@ -17,13 +17,17 @@ use super::{amp, cors, embed, verify};
 use crate::config::Invalid;
 use crate::current::Current;
 use crate::fail_point::{self, FailPoint};
-use crate::lead::{RawBody, SubmissionId};
+use crate::lead::{RawBody, SubmissionId, TraceId};
 use crate::normalise::Fault;
 use crate::preset::{Heard, Unusable};
 use crate::problem::FieldError;
 use crate::source::decode::{DecodeError, TOO_MANY, decode};
 use crate::source::{Beside, Kept, Place, Source, Unkept, element_body, post_body};
 use crate::store::{Admission, Verdict};
+use crate::telemetry::{TraceParent, trace};
+
+/// Where a sender says to which trace its post belongs.
+const TRACEPARENT: &str = "traceparent";
 
 pub(super) async fn post(
     request: HttpRequest,
@@ -36,23 +40,31 @@ pub(super) async fn post(
     let allowed = intake.per_address.spend(address);
     let Some(door) = intake.doors.get(source.as_str()) else {
         let refusal = allowed.map_or_else(Refusal::TooMany, |()| Refusal::UnknownSource);
-        return refusal.respond(&request, None);
+        let trace = caller(&request).map_or_else(TraceId::generate, |caller| caller.trace);
+        return refusal.respond(&request, None, Some(trace));
     };
     let source = &door.source;
+    let trace = intake.shared.traces.begin(&source.id, caller(&request));
     let taken = match allowed {
-        Ok(()) => take(&intake, door, &request, &mut payload).await,
+        Ok(()) => take(&intake, door, &trace, &request, &mut payload).await,
         Err(wait) => Err(Refusal::TooMany(wait)),
     };
     let respond = &source.preset.respond;
+    let outcome = match &taken {
+        Ok(Taken::Ids(_)) => "accepted",
+        Ok(Taken::Probe(_)) => "answered",
+        Err(refusal) => refusal.word(),
+    };
     let mut response = match taken {
         Ok(Taken::Ids(ids)) => {
             answer::accepted(&request, &ids, door.thank_you_url.as_ref(), respond.ok.as_ref())
         }
         Ok(Taken::Probe(response)) => response,
         Err(refusal) => {
-            intake.shared.metrics.submission(&source.id, refusal.word());
-            tracing::debug!(source = %source.id, outcome = refusal.word(), "post refused");
-            refusal.respond(&request, Some(respond))
+            intake.shared.metrics.submission(&source.id, outcome);
+            let trace_id = trace.trace();
+            tracing::debug!(source = %source.id, %trace_id, outcome, "post refused");
+            refusal.respond(&request, Some(respond), Some(trace_id))
         }
     };
     if amp::is_amp(&request) {
@@ -66,6 +78,7 @@ pub(super) async fn post(
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     intake.shared.metrics.intake(&source.id, started.elapsed());
+    trace.answered(response.status().as_u16(), outcome);
     response
 }
 
@@ -77,10 +90,10 @@ pub(super) async fn handshake(
 ) -> HttpResponse {
     let address = guard::client_address(&request, &intake.trusted_proxies);
     if let Err(wait) = intake.per_address.spend(address) {
-        return Refusal::TooMany(wait).respond(&request, None);
+        return Refusal::TooMany(wait).respond(&request, None, None);
     }
     let Some(Door { source, .. }) = intake.doors.get(source.as_str()) else {
-        return Refusal::UnknownSource.respond(&request, None);
+        return Refusal::UnknownSource.respond(&request, None, None);
     };
     let url = address_of(source, request.query_string());
     let header = |name: &str| text_of(request.headers(), name);
@@ -91,7 +104,7 @@ pub(super) async fn handshake(
             intake.shared.metrics.submission(&source.id, word);
             answer::written(answer.reply, answer.body)
         }
-        None => Refusal::Method.respond(&request, None),
+        None => Refusal::Method.respond(&request, None, None),
     }
 }
 
@@ -102,7 +115,7 @@ pub(super) async fn preflight(
 ) -> HttpResponse {
     match intake.doors.get(source.as_str()) {
         Some(door) => cors::preflight(&request, &door.cors_origins),
-        None => Refusal::UnknownSource.respond(&request, None),
+        None => Refusal::UnknownSource.respond(&request, None, None),
     }
 }
 
@@ -112,7 +125,7 @@ pub(super) async fn other_method(
     intake: Current<Intake>,
 ) -> HttpResponse {
     let known = intake.doors.contains_key(source.as_str());
-    (if known { Refusal::Method } else { Refusal::UnknownSource }).respond(&request, None)
+    (if known { Refusal::Method } else { Refusal::UnknownSource }).respond(&request, None, None)
 }
 
 /// What became of a post.
@@ -123,23 +136,32 @@ pub(super) enum Taken {
     Probe(HttpResponse),
 }
 
+/// Where the post hangs, as its sender says, once and in the standard's form.
+fn caller(request: &HttpRequest) -> Option<TraceParent> {
+    let mut said = request.headers().get_all(TRACEPARENT);
+    let only = said.next().filter(|_| said.next().is_none())?;
+    TraceParent::read(only.to_str().ok()?)
+}
+
 /// Takes a post.
 async fn take(
     intake: &Intake,
     door: &Door,
+    trace: &trace::Post,
     request: &HttpRequest,
     payload: &mut Payload,
 ) -> Result<Taken, Refusal> {
     let head = Head::of(request);
     head.enter(door)?;
     let body = read(request, payload, intake.max_body_bytes).await?;
-    take_whole(intake, door, &head, &body).await
+    take_whole(intake, door, trace, &head, &body).await
 }
 
 /// Takes a post that has come in whole.
 pub(super) async fn take_whole(
     intake: &Intake,
     door: &Door,
+    trace: &trace::Post,
     head: &Head<'_>,
     body: &Bytes,
 ) -> Result<Taken, Refusal> {
@@ -150,7 +172,7 @@ pub(super) async fn take_whole(
         Verified::Post { is_authentic } => is_authentic,
     };
     let content_type = text_of(head.headers, CONTENT_TYPE.as_str());
-    let post = Post { intake, source, head, body };
+    let post = Post { intake, source, trace: trace.trace(), head, body };
     let documents = decode(content_type, body).await;
     let visitor = Visitor::of(door, head.query, documents.as_deref().unwrap_or_default());
     let batch = match documents {
@@ -171,7 +193,7 @@ pub(super) async fn take_whole(
         return Ok(Taken::Probe(HttpResponse::Ok().json(serde_json::json!({}))));
     }
     visitor.check(intake, door, &batch.admissions).await?;
-    admit(intake, source, batch).await.map(Taken::Ids)
+    admit(intake, source, trace, batch).await.map(Taken::Ids)
 }
 
 /// What a post says before its body.
@@ -253,6 +275,7 @@ struct Batch {
 struct Post<'a> {
     intake: &'a Intake,
     source: &'a Source,
+    trace: TraceId,
     head: &'a Head<'a>,
     body: &'a Bytes,
 }
@@ -332,6 +355,7 @@ impl Post<'_> {
             source: self.source.id.clone(),
             destination: self.source.destination.clone(),
             received_at: self.intake.shared.clock.now(),
+            trace_id: Some(self.trace),
             idempotency: kept.idempotency,
             external_id: kept.external_id,
             content: kept.content,
@@ -390,6 +414,7 @@ fn refusal(error: DecodeError) -> Refusal {
 async fn admit(
     intake: &Intake,
     source: &Source,
+    trace: &trace::Post,
     batch: Batch,
 ) -> Result<Vec<SubmissionId>, Refusal> {
     let Batch { mut ids, admissions } = batch;
@@ -397,14 +422,20 @@ async fn admit(
         return Ok(ids);
     }
     let admitted: Vec<_> = admissions.iter().map(|admission| admission.id).collect();
+    let mut spans = trace.admit(&admitted, &source.destination).into_iter();
     fail_point::pass(FailPoint::Decoded);
-    let verdicts = intake.shared.store.admit(admissions).await.map_err(|error| {
-        intake.shared.metrics.store_error(intake.shared.store.kind());
-        if intake.shared.failure_log.check().is_ok() {
-            tracing::error!(source = %source.id, %error, "a submission could not be stored");
+    let verdicts = match intake.shared.store.admit(admissions).await {
+        Ok(verdicts) => verdicts,
+        Err(error) => {
+            intake.shared.metrics.store_error(intake.shared.store.kind());
+            if intake.shared.failure_log.check().is_ok() {
+                let trace_id = trace.trace();
+                tracing::error!(source = %source.id, %trace_id, %error, "a submission could not be stored");
+            }
+            spans.for_each(trace::Admit::failed);
+            return Err(Refusal::Unavailable);
         }
-        Refusal::Unavailable
-    })?;
+    };
     fail_point::pass(FailPoint::Admitted);
     for (verdict, id) in verdicts.iter().zip(admitted) {
         let word = match verdict {
@@ -420,6 +451,9 @@ async fn admit(
             Verdict::Spooled => "spooled",
         };
         intake.shared.metrics.submission(&source.id, word);
+        if let Some(span) = spans.next() {
+            span.decided(word);
+        }
     }
     Ok(ids)
 }

@@ -30,6 +30,7 @@ mod person;
 mod record;
 mod submission;
 mod time;
+mod trace;
 
 pub use clock::{Clock, Hand};
 pub use id::{DestinationId, SourceId, SubmissionId};
@@ -37,3 +38,4 @@ pub use person::{Email, Identity, Phone};
 pub use record::{Event, Phase, Record, State, Upstream};
 pub use submission::{Answer, Attribution, Lead, RawBody};
 pub use time::Timestamp;
+pub use trace::TraceId;

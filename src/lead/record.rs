@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DestinationId, Lead, Malformed, SourceId, SubmissionId, Timestamp};
+use super::{DestinationId, Lead, Malformed, SourceId, SubmissionId, Timestamp, TraceId};
 
 /// The states of a submission, as the ledger counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +142,10 @@ pub struct Record {
     pub destination: DestinationId,
     /// The platform's own id of it.
     pub external_id: Option<String>,
+    /// The trace of the post that it came with; none of one that was accepted before traces were,
+    /// or that is erased.
+    #[serde(default)]
+    pub trace_id: Option<TraceId>,
     /// When it was accepted.
     pub received_at: Timestamp,
     /// When it reached a final state.

@@ -227,6 +227,7 @@ fn submission(number: u32, source: &SourceId, received_at: Timestamp) -> Admissi
         source: source.clone(),
         destination: "main".parse().unwrap(),
         received_at,
+        trace_id: None,
         external_id: None,
         idempotency: None,
         content: Content::Lead {

@@ -130,6 +130,7 @@ async fn answer(request: HttpRequest, desk: web::Data<Desk>, body: web::Bytes) -
         path: request.uri().path(),
         query: query.into_owned().collect::<BTreeMap<String, String>>(),
         token,
+        traceparent: header("traceparent"),
         fault,
         body: &body,
     };

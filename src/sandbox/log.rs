@@ -32,6 +32,8 @@ pub struct LogEntry {
     pub lead_id: Option<u64>,
     /// Whether it came while the account was locked out.
     pub during_lockout: bool,
+    /// The header of that name, as it came.
+    pub traceparent: Option<Box<str>>,
 }
 
 /// The requests, oldest first.
@@ -114,6 +116,7 @@ mod tests {
                 status: Some(*status),
                 lead_id: None,
                 during_lockout: false,
+                traceparent: None,
             });
         }
         log

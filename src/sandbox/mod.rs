@@ -107,6 +107,7 @@ struct Incoming<'a> {
     path: &'a str,
     query: BTreeMap<String, String>,
     token: Option<&'a str>,
+    traceparent: Option<&'a str>,
     fault: Option<FaultKind>,
     body: &'a [u8],
 }
@@ -227,6 +228,7 @@ impl Sandbox {
             status: reply.map(|reply| reply.status),
             lead_id: reply.and_then(|reply| reply.lead_id),
             during_lockout,
+            traceparent: incoming.traceparent.map(Box::from),
         };
         state.log.add(entry);
         doing

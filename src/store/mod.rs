@@ -35,7 +35,8 @@ pub use self::work::{
     Task, Unsure, Wanted, Work,
 };
 use crate::lead::{
-    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId, Timestamp,
+    DestinationId, Event, Identity, Lead, RawBody, Record, SourceId, State, SubmissionId,
+    Timestamp, TraceId,
 };
 
 /// What an implementation is opened with, whatever it is.
@@ -64,6 +65,8 @@ pub struct Admission {
     pub destination: DestinationId,
     /// When it came.
     pub received_at: Timestamp,
+    /// The trace of the post that it came with.
+    pub trace_id: Option<TraceId>,
     /// The platform's own id of it, for people to search by.
     pub external_id: Option<String>,
     /// What makes a repeated delivery of the same event recognisable, within its source.

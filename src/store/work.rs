@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::lead::{
-    DestinationId, Lead, RawBody, SourceId, State, SubmissionId, Timestamp, Upstream,
+    DestinationId, Lead, RawBody, SourceId, State, SubmissionId, Timestamp, TraceId, Upstream,
 };
 
 /// Whoever was sent and not answered is looked for after so long: CareSoft may still be at it, and
@@ -51,6 +51,8 @@ pub struct Work {
     pub source: SourceId,
     /// When it was accepted.
     pub received_at: Timestamp,
+    /// The trace of the post that it came with, where that is known.
+    pub trace_id: Option<TraceId>,
     /// How many attempts have been spent on it; postponing spends none.
     pub attempts: u32,
     /// What it says.
@@ -131,6 +133,8 @@ pub struct Notice {
     pub source: SourceId,
     /// When it was accepted.
     pub received_at: Timestamp,
+    /// The trace of the post that it came with, where that is known.
+    pub trace_id: Option<TraceId>,
     /// How many attempts have been spent on it; postponing spends none.
     pub attempts: u32,
     /// What the platform said.

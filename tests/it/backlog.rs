@@ -66,6 +66,7 @@ fn admission(number: u32, lane: &DestinationId, received_at: Timestamp) -> Admis
         source: "website".parse().unwrap(),
         destination: lane.clone(),
         received_at,
+        trace_id: None,
         external_id: None,
         idempotency: None,
         content: Content::Lead {

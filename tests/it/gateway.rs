@@ -10,6 +10,7 @@ use leadgate::app::{App, Orders, Surroundings};
 use leadgate::config::{self, Config};
 use leadgate::lead::Clock;
 use leadgate::sandbox::{Options, Sandbox, StoredLead};
+use leadgate::telemetry::Traces;
 use reqwest::{RequestBuilder, Response};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -271,6 +272,7 @@ impl Gateway {
             delivers: true,
             sample_form: true,
             clock,
+            traces: Traces::default(),
         };
         let app = App::build(config, surroundings).await.expect("a gateway");
         let [public, admin] = addresses;

@@ -91,6 +91,7 @@ impl Fleet {
                 source: "website".parse().unwrap(),
                 destination: self.destination.clone(),
                 received_at: now,
+                trace_id: None,
                 external_id: None,
                 idempotency: None,
                 content: Content::Lead {

@@ -14,6 +14,8 @@ mod challenge;
 mod chance;
 #[path = "../servers/chromium.rs"]
 mod chromium;
+#[path = "../servers/collector.rs"]
+mod collector;
 mod commands;
 mod console;
 mod console_browser;
@@ -36,6 +38,8 @@ mod k8s;
 mod lanes;
 mod live;
 mod load;
+mod logging;
+mod metrics;
 mod mortal;
 mod notify;
 mod outages;
@@ -60,3 +64,4 @@ mod servers;
 mod standby;
 mod stats;
 mod survival;
+mod traces;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use url::Url;
 
 use super::field::Field;
 use super::secret;
@@ -151,10 +152,22 @@ pub(super) fn log(mut section: Section<'_>) -> Log {
         otlp_endpoint: section
             .take("otlp_endpoint")
             .and_then(Field::unless_empty)
-            .and_then(Field::url),
+            .and_then(collector),
     };
     section.finish();
     log
+}
+
+/// The root of a collector's address, or the whole of it.
+fn collector(field: Field<'_>) -> Option<Url> {
+    let mark = field.mark();
+    let url = field.url()?;
+    if url.query().is_some() || url.fragment().is_some() {
+        mark.fault("this address has a query or a fragment", "write it without ? and #");
+        return None;
+    }
+    mark.warn_of_clear_text(&url, "traces cross the network in clear text");
+    Some(url)
 }
 
 /// A filter. To `tracing` a lone `inof` is the name of a module; here it is a slip.

@@ -72,6 +72,7 @@ async fn replay_one(
     if !REPLAYABLE.contains(&record.state) {
         return Err(refused(record.state));
     }
+    let trace_id = record.trace_id;
     let content = match correction {
         Some(correction) => Some(corrected(console, record, correction)?),
         None => match anew(console, &record).await.map_err(|error| store_problem(&error))? {
@@ -87,7 +88,8 @@ async fn replay_one(
         Replayed::Refused(state) => return Err(refused(state)),
         Replayed::Missing => return Err(leads::missing()),
     };
-    tracing::info!(lead_id = %id, "a person has replayed a lead");
+    let trace_id = trace_id.map(tracing::field::display);
+    tracing::info!(lead_id = %id, trace_id, "a person has replayed a lead");
     Ok(HttpResponse::Ok().json(ReplayedOne { status: "replayed", id, merged_into }))
 }
 

@@ -11,7 +11,7 @@ use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::lead::{
-    DestinationId, Event, Phase, Phone, Record, SourceId, State, SubmissionId, Timestamp,
+    DestinationId, Event, Phase, Phone, Record, SourceId, State, SubmissionId, Timestamp, TraceId,
 };
 
 /// A type that is written as text of a kind.
@@ -35,6 +35,9 @@ macro_rules! text_schema {
 text_schema!(SubmissionId, |text: ObjectBuilder| {
     text.format(Some(SchemaFormat::Custom("uuid".to_owned())))
         .description(Some("A submission's id: a UUID version 7, so ids sort by time."))
+});
+text_schema!(TraceId, |text: ObjectBuilder| {
+    text.pattern(Some("^[0-9a-f]{32}$")).description(Some("A trace's id, as in W3C's traceparent."))
 });
 text_schema!(Timestamp, |text: ObjectBuilder| {
     text.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
@@ -83,6 +86,9 @@ pub(super) struct Submission {
     /// The platform's own id of it.
     #[schema(required)]
     external_id: Option<String>,
+    /// The trace of the post that it came with.
+    #[schema(required)]
+    trace_id: Option<TraceId>,
     /// When it was accepted.
     received_at: Timestamp,
     /// When it reached a final state.
@@ -205,6 +211,7 @@ impl From<Record> for Submission {
             source: record.source,
             destination: record.destination,
             external_id: record.external_id,
+            trace_id: record.trace_id,
             received_at: record.received_at,
             settled_at: record.settled_at,
             lead: record.lead.map(LeadView::from),

@@ -106,7 +106,8 @@ async fn put_back(
         Replayed::Refused(state) => Err(not_replayable(visit, state)),
         Replayed::Missing => Err(Refusal::Missing),
         Replayed::Queued | Replayed::Merged { .. } | Replayed::Test | Replayed::Quarantined => {
-            tracing::info!(lead_id = %record.id, "a person has replayed a lead");
+            let trace_id = record.trace_id.map(tracing::field::display);
+            tracing::info!(lead_id = %record.id, trace_id, "a person has replayed a lead");
             visit.console.pages.forget_figures();
             Ok(visit.done(&format!("/leads/{}", record.id), "replayed"))
         }

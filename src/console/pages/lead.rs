@@ -205,7 +205,8 @@ async fn shown(
     let request = (asked == Asked::Request).then(|| lane?.would_send(&record)).flatten();
     let request = request.and_then(|request| serde_json::to_string_pretty(&request).ok());
     if asked != Asked::Nothing {
-        tracing::info!(lead_id = %record.id, "a person has looked at what a lead says");
+        let trace_id = record.trace_id.map(tracing::field::display);
+        tracing::info!(lead_id = %record.id, trace_id, "a person has looked at what a lead says");
     }
     let touches = touches(visit, &record).await?;
     let is_revealed = asked != Asked::Nothing;

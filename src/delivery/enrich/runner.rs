@@ -10,6 +10,7 @@ use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tracing::Instrument;
 
 use super::{Enricher, Fetched};
 use crate::config::Retry;
@@ -20,7 +21,7 @@ use crate::lead::{Clock, DestinationId, Event, SourceId, Timestamp};
 use crate::notify::{Notifier, Settling};
 use crate::source::Kept;
 use crate::store::{Content, Notice, Outcome, Settled, Store, StoreError};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, trace};
 
 /// Fetches of one source that are under way at once. More would only wait for the pace, and a platform
 /// that does not answer must leave room for another one's.
@@ -119,7 +120,8 @@ impl Runner {
             match self.room(&notice.source) {
                 Some(room) => {
                     begun += 1;
-                    let work = Arc::clone(self).work(notice, stop.clone());
+                    let span = self.traced(&notice).begin();
+                    let work = Arc::clone(self).work(notice, stop.clone()).instrument(span);
                     fetching.spawn(async move {
                         work.await;
                         drop(room);
@@ -208,6 +210,8 @@ impl Runner {
         let now = self.clock.now();
         let ms = u64::try_from(now.since(begun).as_millis()).ok();
         let end = self.end(&notice, fetched, now);
+        let is_failure = matches!(end.next, Next::Ends(Outcome::Dead { .. }));
+        trace::worked(end.word, is_failure);
         self.write(&notice, end, now, ms).await;
         fail_point::pass(FailPoint::Filled);
     }
@@ -235,12 +239,28 @@ impl Runner {
         };
         match written {
             Ok(Settled::Done) => {}
-            Ok(Settled::Stale) => tracing::debug!(lead_id = %lease.id, "a fetch came too late"),
+            Ok(Settled::Stale) => {
+                let trace_id = self.traced(notice).trace();
+                tracing::debug!(lead_id = %lease.id, %trace_id, "a fetch came too late");
+            }
             Err(error) => {
                 // Its lease ends, and it is fetched again: nothing was sent anywhere.
                 self.metrics.store_error(self.store.kind());
-                tracing::error!(lead_id = %lease.id, %error, "what was fetched could not be written");
+                let trace_id = self.traced(notice).trace();
+                tracing::error!(lead_id = %lease.id, %trace_id, %error, "what was fetched could not be written");
             }
+        }
+    }
+
+    /// A leased notice as its trace tells of it.
+    fn traced<'a>(&'a self, notice: &'a Notice) -> trace::Leased<'a> {
+        trace::Leased {
+            id: notice.lease.id,
+            trace: notice.trace_id,
+            source: &notice.source,
+            destination: &self.lane,
+            task: "fetch",
+            attempts: notice.attempts,
         }
     }
 

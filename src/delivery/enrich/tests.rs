@@ -82,6 +82,7 @@ impl Bed {
             lease: Lease { lane, id, fence: 1, deadline: now.plus(MINUTE) },
             source: "ads".parse().unwrap(),
             received_at: now,
+            trace_id: None,
             attempts: 0,
             body: element_body(&json!({ "notice": notice })),
         }

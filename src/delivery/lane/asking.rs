@@ -13,7 +13,8 @@ use super::sending::{JITTER_MAX, Place};
 use super::{IDLE_POLL, Lane, retry, stopped};
 use crate::caresoft::{Client, Exchange, Failure};
 use crate::fail_point::{self, FailPoint};
-use crate::lead::Timestamp;
+use crate::lead::{Timestamp, TraceId};
+use crate::telemetry::trace;
 
 /// What a piece of work asks with.
 pub(super) struct Asking<'a> {
@@ -22,6 +23,8 @@ pub(super) struct Asking<'a> {
     deadline: Timestamp,
     /// The first request's, whose place has come.
     first: Option<Turn>,
+    /// What the requests say that they belong to.
+    trace: TraceId,
     stop: watch::Receiver<bool>,
     /// The last answer's, where one came.
     pub(super) status: Option<u16>,
@@ -44,9 +47,11 @@ impl<'a> Asking<'a> {
         lane: &'a Lane,
         deadline: Timestamp,
         first: Turn,
+        trace: TraceId,
         stop: watch::Receiver<bool>,
     ) -> Self {
-        Self { lane, deadline, first: Some(first), stop, status: None, elapsed: Duration::ZERO }
+        let (first, elapsed) = (Some(first), Duration::ZERO);
+        Self { lane, deadline, first, trace, stop, status: None, elapsed }
     }
 
     /// Sends one request, to the other host too if it must and may be, and tells the gate what
@@ -66,11 +71,14 @@ impl<'a> Asking<'a> {
             if position > 0 && self.place(turn).await.is_err() {
                 break;
             }
-            let exchange = send(client).await;
+            let request = trace::Request::begin(self.trace, client.host());
+            let exchange = send(client.traced(&request.parent().to_string())).await;
             fail_point::pass(FailPoint::Answered);
             let now = lane.clock.now();
             let word = word(&exchange);
             lane.metrics.upstream(&lane.id, exchange.call.as_str(), word, exchange.elapsed);
+            let is_error = exchange.result.is_err();
+            request.ended(exchange.call.as_str(), exchange.status, word, is_error);
             lane.hosts.note(host, exchange.result.as_ref().err(), now);
             self.status = exchange.status;
             self.elapsed += exchange.elapsed;

@@ -345,7 +345,7 @@ impl Lane {
     fn trouble(&self, what: &'static str, error: &StoreError) {
         self.metrics.store_error(self.store.kind());
         if !self.in_trouble.swap(true, Ordering::Relaxed) {
-            tracing::error!(lane = %self.id, %error, "{what}");
+            tracing::error!(lane = %self.id, what, %error, "the store did not answer the lane");
         }
     }
 

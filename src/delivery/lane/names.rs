@@ -10,7 +10,7 @@ use super::super::gate::Turn;
 use super::Lane;
 use super::asking::{Asking, Ended};
 use super::sending::Place;
-use crate::lead::Timestamp;
+use crate::lead::{Timestamp, TraceId};
 
 /// CareSoft docs, "Custom fields": they can change at any time, ask once a day.
 const LEARN_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -87,7 +87,7 @@ impl Lane {
         };
         let _kept = self.gate.keep(turn);
         let deadline = self.clock.now().plus(self.timeout * 2);
-        let mut asking = Asking::new(self, deadline, turn, stop.clone());
+        let mut asking = Asking::new(self, deadline, turn, TraceId::generate(), stop.clone());
         let asked = asking.ask(|client| async move { client.ticket_custom_fields().await }).await;
         let is_learned = match asked {
             Ok(fields) => {

@@ -20,6 +20,7 @@ impl Lane {
             task: Task::Create { joined: Vec::new() },
             source: record.source.clone(),
             received_at: record.received_at,
+            trace_id: record.trace_id,
             attempts: 0,
             lead: record.lead.clone()?,
         }))

@@ -7,13 +7,16 @@ use futures_util::future::join_all;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
+use tracing::Instrument;
 
 use super::super::gate::Turn;
+use super::tasks::traced;
 use super::{IDLE_POLL, Lane, stopped};
 use crate::fail_point::{self, FailPoint};
 use crate::lead::{Event, Timestamp};
 use crate::notify::Settling;
 use crate::store::{Outcome, Paced, Settled, Work};
+use crate::telemetry::trace;
 
 /// Added to a lane's pause, so that lanes that were stopped together do not resume together.
 pub(super) const JITTER_MAX: Duration = Duration::from_millis(250);
@@ -69,26 +72,27 @@ impl Lane {
         let mut ready = Vec::new();
         for (work, slot) in work {
             let chore_slot = self.chore_slot(&work.task);
-            if let Some(prepared) = self.prepare(&work).await {
-                ready.push((work, slot, chore_slot, prepared));
+            let span = traced(&self.id, &work).begin();
+            if let Some(prepared) = self.prepare(&work).instrument(span.clone()).await {
+                ready.push((work, slot, chore_slot, prepared, span));
             }
         }
         // All at once: a fast lane's batch waits for one answer of the store, not for each.
         let places = join_all(ready.iter().map(|_| self.place(turn, stop))).await;
         let mut later = None;
-        for ((work, slot, chore_slot, prepared), place) in ready.into_iter().zip(places) {
+        for ((work, slot, chore_slot, prepared, span), place) in ready.into_iter().zip(places) {
             if let Place::Later(wait) = place {
                 later = Some(wait);
             }
             let Place::At(at) = place else {
-                self.hand_back(&work).await;
+                self.hand_back(&work).instrument(span).await;
                 continue;
             };
             fail_point::pass(FailPoint::Placed);
             let turn = if alone {
                 self.wait_until(at, stop).await;
                 let Some(probe) = self.claim(turn, stop).await else {
-                    self.hand_back(&work).await;
+                    self.hand_back(&work).instrument(span).await;
                     continue;
                 };
                 fail_point::pass(FailPoint::ProbeClaimed);
@@ -98,7 +102,7 @@ impl Lane {
                 turn
             };
             let (lane, stop) = (Arc::clone(self), stop.clone());
-            sending.spawn(async move {
+            let send = async move {
                 let _kept = lane.gate.keep(turn);
                 sleep_until(at).await;
                 // Looked at last: a 429 or a stop may have come while the place was waited for.
@@ -113,7 +117,8 @@ impl Lane {
                     drop(chore_slot);
                     lane.chore_done.notify_one();
                 }
-            });
+            };
+            sending.spawn(send.instrument(span));
         }
         later.map_or(Ok(()), Err)
     }
@@ -178,6 +183,7 @@ impl Lane {
     async fn hand_back(&self, work: &Work) {
         let now = self.clock.now();
         let event = Event::plain(now, "handed_back");
+        trace::worked("handed_back", false);
         self.settle(work, Outcome::Postponed { due: now }, event).await;
     }
 
@@ -204,6 +210,11 @@ impl Lane {
         outcome: Outcome,
         event: Event,
     ) -> Option<Settled> {
+        let span = trace::settle(outcome.word());
+        self.write_down(work, outcome, event).instrument(span).await
+    }
+
+    async fn write_down(&self, work: &Work, outcome: Outcome, event: Event) -> Option<Settled> {
         let until = match outcome {
             Outcome::Created(_) => work.lease.deadline.plus(CREATED_KEPT),
             _ => work.lease.deadline,
@@ -219,13 +230,14 @@ impl Lane {
                         self.notifier.settled(lead, &outcome, now);
                     } else {
                         let (id, outcome) = (work.lease.id, outcome.word());
-                        tracing::warn!(lane = %self.id, lead_id = %id, outcome, "an outcome came too late");
+                        let trace_id = traced(&self.id, work).trace();
+                        tracing::warn!(lane = %self.id, lead_id = %id, %trace_id, outcome, "an outcome came too late");
                     }
                     return Some(settled);
                 }
                 Err(error) if now >= until => {
-                    let id = work.lease.id;
-                    tracing::error!(lane = %self.id, lead_id = %id, %error, "an outcome could not be stored");
+                    let (id, trace_id) = (work.lease.id, traced(&self.id, work).trace());
+                    tracing::error!(lane = %self.id, lead_id = %id, %trace_id, %error, "an outcome could not be stored");
                     return None;
                 }
                 Err(_) => {

@@ -10,8 +10,9 @@ use super::asking::{Asking, Ended};
 use super::look::Broken;
 use crate::caresoft::NewLead;
 use crate::fail_point::{self, FailPoint};
-use crate::lead::Event;
+use crate::lead::{DestinationId, Event};
 use crate::store::{Outcome, Settled, Task, Unsure, Work};
+use crate::telemetry::trace;
 
 /// What there is to do, made before a place in the pace is taken: nothing stands between the place
 /// and the request.
@@ -27,6 +28,18 @@ struct End {
     /// In the history.
     word: &'static str,
     detail: Option<String>,
+}
+
+/// A leased record as its trace tells of it.
+pub(super) fn traced<'a>(lane: &'a DestinationId, work: &'a Work) -> trace::Leased<'a> {
+    trace::Leased {
+        id: work.lease.id,
+        trace: work.trace_id,
+        source: &work.source,
+        destination: lane,
+        task: work.task.word(),
+        attempts: work.attempts,
+    }
 }
 
 impl Lane {
@@ -61,7 +74,8 @@ impl Lane {
         stop: watch::Receiver<bool>,
     ) {
         let began = self.clock.now();
-        let mut asking = Asking::new(self, work.lease.deadline, turn, stop);
+        let mut asking =
+            Asking::new(self, work.lease.deadline, turn, traced(&self.id, work).trace(), stop);
         let end = match prepared {
             Prepared::Create(request) => self.create(&mut asking, work, &request).await,
             Prepared::Look(sought, unsure) => {
@@ -85,6 +99,8 @@ impl Lane {
             ..Event::plain(began, work.task.word())
         };
         let is_created = matches!(end.outcome, Outcome::Created(_));
+        let is_failure = matches!(end.outcome, Outcome::Unknown { .. } | Outcome::Dead { .. });
+        trace::worked(end.word, is_failure);
         fail_point::pass(FailPoint::Unsettled);
         let settled = self.settle(work, end.outcome, event).await;
         fail_point::pass(FailPoint::Settled);

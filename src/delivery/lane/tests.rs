@@ -191,6 +191,7 @@ async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
         source: "website".parse().unwrap(),
         destination: id.clone(),
         received_at: LEASED_AT,
+        trace_id: None,
         external_id: None,
         idempotency: None,
         content: Content::Lead {

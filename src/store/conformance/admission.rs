@@ -3,8 +3,8 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::lead::{Phase, State};
-use crate::store::Verdict;
+use crate::lead::{Phase, State, TraceId};
+use crate::store::{Admission, Verdict};
 
 pub(crate) async fn accepted_is_durable_and_readable(store: &dyn Store) {
     let form = form().phone(11).email("thu").says("Xin chào").campaign("tết").at(at(7));
@@ -15,10 +15,37 @@ pub(crate) async fn accepted_is_durable_and_readable(store: &dyn Store) {
     assert_eq!((record.received_at, record.settled_at), (at(7), None));
     assert_eq!((record.source.as_str(), record.destination.as_str()), ("website", "main"));
     assert_eq!(record.external_id.as_deref(), Some("f-1"));
+    assert_eq!(record.trace_id, TraceId::from_bytes([7; 16]));
     let sent = super::form().phone(11).email("thu").says("Xin chào").campaign("tết").lead();
     assert!(record.lead == Some(sent), "the lead comes back as it went in");
     assert_eq!((record.upstream, record.duplicate_of, record.reason), (None, None, None));
     assert_eq!(record.history, [Event::plain(at(7), "accepted")]);
+}
+
+/// A trace goes with the record to whoever works on it, and is not left of one that is erased.
+pub(crate) async fn a_trace_is_kept_until_the_record_is_erased(store: &dyn Store) {
+    let trace = TraceId::from_bytes([7; 16]);
+    let lead = form().phone(11).accepted(store).await;
+    let (odd, _) = form().phone(12).quarantined().send(store).await;
+    let notice = form().notice().accepted(store).await;
+    let untraced = Admission { trace_id: None, ..form().phone(13).admission() };
+    let before = untraced.id;
+    store.admit(vec![untraced]).await.unwrap();
+
+    let leased = lease(store, 2, at(1)).await;
+    let traces: Vec<_> = leased.iter().map(|work| (work.lease.id, work.trace_id)).collect();
+    assert_eq!(traces, [(lead, trace), (before, None)]);
+    let notices = store.lease_notices(&lane(), 1, OTHER_TERM, at(1)).await.unwrap().notices;
+    assert_eq!(notices.iter().map(|notice| notice.trace_id).collect::<Vec<_>>(), [trace]);
+    for (id, expected) in [(lead, trace), (odd, trace), (notice, trace), (before, None)] {
+        assert_eq!(record(store, id).await.trace_id, expected);
+    }
+    settle(store, &leased[0], at(2), created(7)).await;
+    assert_eq!(record(store, lead).await.trace_id, trace);
+    let listed = store.list(Query { limit: 9, ..Query::default() }).await.unwrap().records;
+    assert_eq!(listed.iter().filter(|record| record.trace_id == trace).count(), 3);
+    store.forget(vec![phone(11)], at(3)).await.unwrap();
+    assert_eq!(record(store, lead).await.trace_id, None);
 }
 
 pub(crate) async fn verdicts_come_in_order(store: &dyn Store) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::lead::{Attribution, Identity, Lead, RawBody, SubmissionId, Timestamp};
+use crate::lead::{Attribution, Identity, Lead, RawBody, SubmissionId, Timestamp, TraceId};
 use crate::store::{Admission, Content, Idempotency, Store, Verdict};
 
 /// So many seconds into the suite's day.
@@ -55,6 +55,7 @@ pub(crate) fn form() -> Form {
             source: "website".parse().unwrap(),
             destination: "main".parse().unwrap(),
             received_at: at(0),
+            trace_id: TraceId::from_bytes([7; 16]),
             external_id: None,
             idempotency: None,
             content: Content::Test { lead: lead.clone() },

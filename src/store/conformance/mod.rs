@@ -76,6 +76,7 @@ macro_rules! conformance {
     ($open:path) => {
         $crate::store::conformance::conformance! { @tests $open;
             admission: accepted_is_durable_and_readable, verdicts_come_in_order,
+                a_trace_is_kept_until_the_record_is_erased,
                 many_posts_of_one_person_at_once_make_one_lead, a_phone_wins_over_an_email,
                 a_known_person_brings_a_new_identity, a_link_ends_with_the_first_leads_window,
                 a_window_ends, a_batch_sees_itself, a_repeated_delivery_writes_nothing,

@@ -110,8 +110,16 @@ impl Waiting {
 
 /// Does the hashing, the packing and the sealing.
 pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
-    let Admission { id, source, destination, received_at, external_id, idempotency, content } =
-        admission;
+    let Admission {
+        id,
+        source,
+        destination,
+        received_at,
+        trace_id,
+        external_id,
+        idempotency,
+        content,
+    } = admission;
     let key = vault.key();
     let hashed =
         |identities: &[Identity]| Hash::end_to_end(key.identities(destination, identities));
@@ -150,6 +158,7 @@ pub(super) fn prepare(vault: &Vault, admission: &Admission) -> Entry {
     fields.bytes(b'z', &payload);
     fields.bytes(b'n', &raw);
     fields.bytes(b'y', reason.as_bytes());
+    fields.bytes(b'A', trace_id.as_ref().map_or(&[], |trace| trace.as_bytes()));
     Entry {
         id: *id,
         kind,

@@ -142,9 +142,11 @@ fn leased(vault: &Vault, lane: &DestinationId, value: Value) -> Result<LeasedRec
         let source = parts.text()?.parse().ok()?;
         let received_at = parts.moment()?;
         let attempts = u32::try_from(parts.number()?).ok()?;
+        let trace_id = parts.trace();
         let payload = parts.bytes()?;
         let task = task(vault, of_code(parts.number()?)?, &mut parts)?;
-        let work = Work { lease, task, source, received_at, attempts, lead: Lead::default() };
+        let lead = Lead::default();
+        let work = Work { lease, task, source, received_at, trace_id, attempts, lead };
         Some(LeasedRecord { work, payload })
     };
     read().ok_or_else(|| unreadable("a leased record"))
@@ -185,14 +187,16 @@ fn joined(vault: &Vault, value: Value) -> Option<Vec<Joined>> {
 /// One whose lead cannot be read leaves the queue, or it would stop its lane for ever.
 async fn put_aside(inner: &Inner, work: &Work, now: Timestamp) {
     let lease = &work.lease;
-    tracing::error!(lead_id = %lease.id, "a stored lead cannot be read");
+    let trace_id = work.trace_id.map(tracing::field::display);
+    tracing::error!(lead_id = %lease.id, trace_id, "a stored lead cannot be read");
     let (outcome, word) = match work.task {
         Task::Comment { .. } => (Outcome::Told, "given_up"),
         _ => (Outcome::Dead { reason: UNREADABLE.into() }, "dead"),
     };
     let event = Event { outcome: Some(word.into()), ..Event::plain(now, work.task.word()) };
     if let Err(error) = settle(inner, lease, now, &outcome, &event).await {
-        tracing::error!(lead_id = %lease.id, %error, "nor be put aside: its lease will end");
+        let trace_id = work.trace_id.map(tracing::field::display);
+        tracing::error!(lead_id = %lease.id, trace_id, %error, "what cannot be read could not be put aside");
     }
 }
 

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use crate::lead::{
-    DestinationId, Event, Lead, Phase, Record, State, SubmissionId, Timestamp, Upstream,
+    DestinationId, Event, Lead, Phase, Record, State, SubmissionId, Timestamp, TraceId, Upstream,
 };
 use crate::store::StoreError;
 use crate::store::code::of_code;
@@ -87,6 +87,10 @@ impl Parts {
         id(&self.bytes()?)
     }
 
+    pub(super) fn trace(&mut self) -> Option<TraceId> {
+        TraceId::from_bytes(self.bytes()?.try_into().ok()?)
+    }
+
     pub(super) fn rest(self) -> std::vec::IntoIter<Value> {
         self.0
     }
@@ -126,6 +130,7 @@ pub(super) fn read(
         Some(payload) => open(vault, &payload)?,
         None => Payload::default(),
     };
+    let trace_id = parts.trace();
     let history = match parts.next() {
         Value::Array(events) => history(received_at, began, events)?,
         _ => Vec::new(), // a list has none
@@ -142,6 +147,7 @@ pub(super) fn read(
         source,
         destination: destination.clone(),
         external_id,
+        trace_id,
         received_at,
         settled_at,
         lead,

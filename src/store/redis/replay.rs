@@ -194,7 +194,7 @@ pub(super) async fn lease_notices(
             notice(lane, deadline, one).ok_or_else(|| unreadable("a leased notice"))?;
         match vault.open_body(&closed) {
             Ok(body) => leased.notices.push(Notice { body, ..notice }),
-            Err(_) => put_aside(inner, &notice.lease, now).await,
+            Err(_) => put_aside(inner, &notice, now).await,
         }
     }
     Ok(leased)
@@ -209,17 +209,21 @@ fn notice(lane: &DestinationId, deadline: Timestamp, value: Value) -> Option<(No
     let source = parts.text()?.parse().ok()?;
     let received_at = parts.moment()?;
     let attempts = u32::try_from(parts.number()?).ok()?;
+    let trace_id = parts.trace();
     let body = RawBody { content_type: String::new(), bytes: Vec::new() };
-    Some((Notice { lease, source, received_at, attempts, body }, parts.bytes()?))
+    Some((Notice { lease, source, received_at, trace_id, attempts, body }, parts.bytes()?))
 }
 
 /// One that cannot be read is dead, or it would come back for ever.
-async fn put_aside(inner: &Inner, lease: &Lease, now: Timestamp) {
-    tracing::error!(lead_id = %lease.id, "a stored notice cannot be read");
+async fn put_aside(inner: &Inner, notice: &Notice, now: Timestamp) {
+    let lease = &notice.lease;
+    let trace_id = notice.trace_id.map(tracing::field::display);
+    tracing::error!(lead_id = %lease.id, trace_id, "a stored notice cannot be read");
     let dead = Outcome::Dead { reason: UNREADABLE.into() };
     let event = Event { outcome: Some("dead".into()), ..Event::plain(now, "fetch") };
     if let Err(error) = settle(inner, lease, now, &dead, &event).await {
-        tracing::error!(lead_id = %lease.id, %error, "nor be put aside: its lease will end");
+        let trace_id = notice.trace_id.map(tracing::field::display);
+        tracing::error!(lead_id = %lease.id, trace_id, %error, "what cannot be read could not be put aside");
     }
 }
 

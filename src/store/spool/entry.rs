@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::lead::{DestinationId, Identity, Lead, RawBody, SourceId, SubmissionId, Timestamp};
+use crate::lead::{
+    DestinationId, Identity, Lead, RawBody, SourceId, SubmissionId, Timestamp, TraceId,
+};
 use crate::store::payload::Vault;
 use crate::store::{Admission, Content, Idempotency};
 
@@ -36,6 +38,8 @@ struct Head {
     source: SourceId,
     destination: DestinationId,
     received_at: Timestamp,
+    #[serde(default)]
+    trace_id: Option<TraceId>,
     external_id: Option<String>,
     idempotency_key: Option<String>,
     #[serde(default)]
@@ -81,6 +85,7 @@ impl Head {
             source: admission.source.clone(),
             destination: admission.destination.clone(),
             received_at: admission.received_at,
+            trace_id: admission.trace_id,
             external_id: admission.external_id.clone(),
             idempotency_key: admission.idempotency.as_ref().map(|known| known.key.clone()),
             idempotency_window: admission.idempotency.as_ref().and_then(|known| known.window),
@@ -112,6 +117,7 @@ impl Head {
             source: self.source,
             destination: self.destination,
             received_at: self.received_at,
+            trace_id: self.trace_id,
             external_id: self.external_id,
             idempotency: self
                 .idempotency_key

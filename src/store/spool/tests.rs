@@ -60,6 +60,7 @@ async fn what_is_spooled_is_admitted_as_it_was_and_in_order() {
     assert_eq!((record.state, record.received_at), (State::Pending, at(0)));
     assert!(record.lead == Some(forms[0].lead()));
     assert_eq!(record.external_id.as_deref(), Some("f-1"));
+    assert_eq!(record.trace_id, crate::lead::TraceId::from_bytes([7; 16]));
     let joined = conformance::record(&store, ids[1]).await;
     assert_eq!((joined.state, joined.duplicate_of), (State::Merged, Some(ids[0])));
     assert_eq!(conformance::state(&store, ids[2]).await, State::Quarantined);

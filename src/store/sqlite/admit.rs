@@ -5,7 +5,7 @@ use super::columns::Hashes;
 use super::fault::Fault;
 use super::transaction::Transaction;
 use super::{chores, erase, notices};
-use crate::lead::{DestinationId, SourceId, State, SubmissionId, Timestamp};
+use crate::lead::{DestinationId, SourceId, State, SubmissionId, Timestamp, TraceId};
 use crate::store::identity::{IdentityHash, named};
 use crate::store::payload::{Payload, Vault};
 use crate::store::{Admission, Content, Idempotency, Verdict};
@@ -16,6 +16,7 @@ pub(super) struct Entry {
     source: SourceId,
     destination: DestinationId,
     received_at: Timestamp,
+    trace_id: Option<TraceId>,
     delivery: Option<IdentityHash>,
     idempotency: Option<Idempotency>,
     identities: Hashes,
@@ -45,8 +46,16 @@ enum Fate {
 
 /// Does the hashing and the sealing.
 pub(super) fn prepare(vault: &Vault, admission: Admission) -> Entry {
-    let Admission { id, source, destination, received_at, mut external_id, idempotency, content } =
-        admission;
+    let Admission {
+        id,
+        source,
+        destination,
+        received_at,
+        trace_id,
+        mut external_id,
+        idempotency,
+        content,
+    } = admission;
     let key = vault.key();
     let (lead, identities, fate) = match content {
         Content::Lead { lead, identities } => (Some(lead), identities, Fate::Lead),
@@ -80,6 +89,7 @@ pub(super) fn prepare(vault: &Vault, admission: Admission) -> Entry {
         source,
         destination,
         received_at,
+        trace_id,
         fate,
     }
 }
@@ -237,6 +247,7 @@ impl Row<'_> {
             self.raw,
             self.due,
             self.class,
+            entry.trace_id,
         ])?;
         memory.claims.carry(&entry.identities.0, memory.newest);
         if let Some((hash, until)) = entry.delivery.zip(delivery_until) {
@@ -252,6 +263,7 @@ impl Row<'_> {
 const INSERT: &str = "\
     INSERT INTO records (seq, id, state, began, source, destination, received_at, place,
                          settled_at, identities, claimed, claimed_until, delivery, delivery_until,
-                         duplicate_of, external, content, reason, payload, raw, due, later)
+                         duplicate_of, external, content, reason, payload, raw, due, later,
+                         trace)
     VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-            ?18, ?19, ?20)";
+            ?18, ?19, ?20, ?21)";

@@ -3,7 +3,7 @@
 use rusqlite::Result;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, Null, ToSql, ToSqlOutput, ValueRef};
 
-use crate::lead::{DestinationId, SourceId, State, SubmissionId, Timestamp};
+use crate::lead::{DestinationId, SourceId, State, SubmissionId, Timestamp, TraceId};
 use crate::store::code::{code, of_code};
 use crate::store::identity::IdentityHash;
 
@@ -43,6 +43,19 @@ impl FromSql for SubmissionId {
 }
 
 impl ToSql for SubmissionId {
+    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
+        self.as_bytes().to_sql()
+    }
+}
+
+impl FromSql for TraceId {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        <[u8; 16]>::column_result(value)
+            .and_then(|bytes| Self::from_bytes(bytes).ok_or(FromSqlError::InvalidType))
+    }
+}
+
+impl ToSql for TraceId {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
         self.as_bytes().to_sql()
     }

@@ -102,7 +102,7 @@ fn erase(transaction: &mut Transaction<'_>, member: &Member, now: Timestamp) -> 
     db.prepare_cached(
         "UPDATE records SET state = ?2, settled_at = ?3, events = ?4, deadline = NULL, due = NULL,
              identities = NULL, claimed = 0, claimed_until = NULL, external = NULL,
-             content = NULL, reason = NULL, payload = NULL, raw = NULL
+             content = NULL, reason = NULL, payload = NULL, raw = NULL, trace = NULL
          WHERE seq = ?1",
     )?
     .execute((member.seq, State::Erased, now, events))?;

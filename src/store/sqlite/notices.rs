@@ -8,7 +8,7 @@ use super::fault::Fault;
 use super::settle::settle;
 use super::transaction::Transaction;
 use super::{history, queue, record};
-use crate::lead::{DestinationId, Event, State, SubmissionId, Timestamp};
+use crate::lead::{DestinationId, Event, RawBody, State, SubmissionId, Timestamp};
 use crate::store::{Lease, Notice, Notices, Outcome};
 
 /// The class, beside the two of `queue.rs`.
@@ -65,16 +65,26 @@ fn take(
 ) -> Result<Option<Notice>, Fault> {
     let mut update = transaction.db.prepare_cached(
         "UPDATE records SET fence = fence + 1, due = NULL, deadline = ?2 WHERE seq = ?1
-         RETURNING id, fence, source, received_at, attempts, raw",
+         RETURNING id, fence, source, received_at, attempts, raw, trace",
     )?;
-    let (lease, source, received_at, attempts, raw) = update.query_row((seq, deadline), |row| {
+    let (notice, raw) = update.query_row((seq, deadline), |row| {
         let lease = Lease { lane: lane.clone(), id: row.get(0)?, fence: row.get(1)?, deadline };
-        Ok((lease, row.get(2)?, row.get(3)?, row.get(4)?, row.get::<_, Option<Vec<u8>>>(5)?))
+        let notice = Notice {
+            lease,
+            source: row.get(2)?,
+            received_at: row.get(3)?,
+            trace_id: row.get(6)?,
+            attempts: row.get(4)?,
+            body: RawBody { content_type: String::new(), bytes: Vec::new() },
+        };
+        Ok((notice, row.get::<_, Option<Vec<u8>>>(5)?))
     })?;
     if let Ok(Some(body)) = record::body(&transaction.settings.vault, raw) {
-        return Ok(Some(Notice { lease, source, received_at, attempts, body }));
+        return Ok(Some(Notice { body, ..notice }));
     }
-    tracing::error!(lead_id = %lease.id, "a stored notice cannot be read");
+    let Notice { lease, trace_id, .. } = notice;
+    let trace_id = trace_id.map(tracing::field::display);
+    tracing::error!(lead_id = %lease.id, trace_id, "a stored notice cannot be read");
     let dead = Outcome::Dead { reason: UNREADABLE.into() };
     let event = Event { outcome: Some("dead".into()), ..Event::plain(now, "fetch") };
     settle(transaction, &lease, now, &dead, &event)?;

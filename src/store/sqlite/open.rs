@@ -14,9 +14,10 @@ use crate::store::{Options, StoreError};
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// Of [`SCHEMA`], in the file's header (`user_version`).
-const VERSION: i64 = 3;
-/// Makes [`SCHEMA`] of the version before.
-const UPGRADE: &str = include_str!("upgrade_3.sql");
+const VERSION: i64 = 4;
+/// What makes [`SCHEMA`] of the versions before, and the version that each begins with, in order.
+const UPGRADES: [(i64, &str); 2] =
+    [(2, include_str!("upgrade_3.sql")), (3, include_str!("upgrade_4.sql"))];
 /// Says in the file's header that it is ours: "Lead".
 const APPLICATION: i64 = 0x4c65_6164;
 
@@ -120,7 +121,11 @@ pub(super) fn prepare(db: &Connection, database: &Path, log_max: u64) -> Result<
     let wrong = |what: &str| StoreError::Corrupt(format!("{}: {what}", database.display()));
     match (application, version) {
         (APPLICATION, VERSION) => {}
-        (APPLICATION, 2) => change(db, UPGRADE).map_err(told)?,
+        (APPLICATION, found) if UPGRADES.iter().any(|(from, _)| *from == found) => {
+            let steps = UPGRADES.iter().filter(|(from, _)| *from >= found);
+            let steps: String = steps.map(|(_, sql)| *sql).collect();
+            change(db, &steps).map_err(told)?;
+        }
         (APPLICATION, _) => {
             return Err(wrong("written by another version of leadgate"));
         }

@@ -160,7 +160,7 @@ fn take(
              sent_at = CASE state WHEN 0 THEN coalesce(sent_at, ?4) ELSE sent_at END
          WHERE seq = ?1
          RETURNING id, fence, deadline, source, received_at, attempts, state, payload, sent_at,
-             looks, resent",
+             looks, resent, trace",
     )?;
     let deadlines = (now.plus(wanted.create_term), now.plus(wanted.chore_term));
     let (work, taken) = update.query_row((seq, deadlines.0, deadlines.1, now), |row| {
@@ -176,6 +176,7 @@ fn take(
             task: Task::Create { joined: Vec::new() },
             source: row.get(3)?,
             received_at,
+            trace_id: row.get(11)?,
             attempts: row.get(5)?,
             lead: crate::lead::Lead::default(),
         };
@@ -198,7 +199,8 @@ fn take(
     if let Some(lead) = payload.ok().and_then(|payload| payload.lead) {
         return Ok(Some(Work { lead, task, ..work }));
     }
-    tracing::error!(lead_id = %work.lease.id, "a stored lead cannot be read");
+    let trace_id = work.trace_id.map(tracing::field::display);
+    tracing::error!(lead_id = %work.lease.id, trace_id, "a stored lead cannot be read");
     if taken.state == State::Merged {
         return leave(transaction, &work.lease, now, UNREADABLE);
     }

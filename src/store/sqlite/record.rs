@@ -10,7 +10,7 @@ use crate::store::payload::{Payload, Vault};
 /// What [`read`] reads, in its order.
 pub(super) const COLUMNS: &str = "id, state, began, source, destination, received_at, due, \
      deadline, settled_at, duplicate_of, upstream_lead, upstream_requester, reason, events, \
-     payload, seq";
+     payload, seq, trace";
 
 /// Whether a record is read with its history.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(super) fn read(row: &Row<'_>, vault: &Vault, detail: Detail) -> Result<Recor
         source: row.get("source")?,
         destination: row.get("destination")?,
         external_id,
+        trace_id: row.get("trace")?,
         received_at,
         settled_at: row.get("settled_at")?,
         lead,

@@ -1,4 +1,4 @@
--- Version 3. Times are milliseconds since 1970 (UTC); hashes are 16 bytes (see
+-- Version 4. Times are milliseconds since 1970 (UTC); hashes are 16 bytes (see
 -- store/identity.rs); what is closed is compressed and, with a secret, sealed (store/payload/).
 
 CREATE TABLE meta (
@@ -38,6 +38,7 @@ CREATE TABLE records (
     upstream_lead      INTEGER,
     upstream_requester INTEGER,
     external           BLOB,                -- hash of the platform's own id
+    trace              BLOB,                -- id of its trace
     content            BLOB,                -- digest of the lead; NULL: there is none
     reason             TEXT,
     events             TEXT,                -- the history but for its first event

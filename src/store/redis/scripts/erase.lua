@@ -10,6 +10,7 @@ local function erase(id, record, now)
   local identities = hashes_of(record)
   if record.x then call('ZREM', P .. 'x' .. record.x, id) end
   record.i, record.x, record.g, record.y, record.z, record.n, record.p = nil, nil, nil, nil, nil, nil, nil
+  record.A = nil
   save(id, record)
   for _, hash in ipairs(identities) do drop(hash, id, now) end
 end

@@ -1,7 +1,7 @@
 -- ARGV: me, now, the term of a create's lease, how many at most, the number of this call, how long to
 -- wait after another server took over, the term of other leases, 1 when merged ones are told, how
 -- many at most of unknown and merged ones. Answers the epoch, when to come again ('' when nothing waits), and either 'held' or, for each leased record:
--- id, fence, lease's end, source, received, attempts, payload, its state, and by that
+-- id, fence, lease's end, source, received, attempts, trace, payload, its state, and by that
 --   pending: who joined it and goes along    unknown: not made before, looks in vain, sent again
 --   merged: CareSoft's lead and requester, and what was said before
 local me, now, max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
@@ -34,7 +34,7 @@ local work = {}
 local function give_out(id, record, more)
   local one = {
     id, record.f, string.format('%.0f', record.l), record.o, string.format('%.0f', record.r),
-    record.a or 0, record.z or '', record.s,
+    record.a or 0, record.A or '', record.z or '', record.s,
   }
   for _, part in ipairs(more) do one[#one + 1] = part end
   work[#work + 1] = one

@@ -1,5 +1,6 @@
 -- Leases due notices. ARGV: me, now, the lease's end, how many at most. Answers when the next is due
--- ('' when none waits or there may be more), and of each: id, fence, source, received, attempts, body.
+-- ('' when none waits or there may be more), and of each: id, fence, source, received, attempts, trace,
+-- body.
 local now, deadline, max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 go_on_when_full()
 -- As in a lane: a fence that an older server gave is never given again.
@@ -14,7 +15,8 @@ for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'notices', '-inf', now, 'LIMIT', 
     save(id, record)
     call('ZADD', P .. 'held', deadline, id)
     leased[#leased + 1] = {
-      id, record.f, record.o, string.format('%.0f', record.r), record.a or 0, record.n or '',
+      id, record.f, record.o, string.format('%.0f', record.r), record.a or 0, record.A or '',
+      record.n or '',
     }
   else
     call('ZREM', P .. 'notices', id)

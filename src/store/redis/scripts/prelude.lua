@@ -27,6 +27,7 @@
 --   x external id's hash               g digest of what it says
 --   y reason                           h history: words and detail in turn, but for the first event
 --   z payload                          n raw body
+--   A trace
 --
 -- Times are milliseconds since 1970; ids are 16 bytes, hashes 12.
 local call = redis.call

@@ -137,9 +137,29 @@ async fn traces(store: &Sqlite, id: SubmissionId) -> Vec<Vec<u8>> {
     columns.into_iter().flatten().collect()
 }
 
-/// A database of the version before is gone on with, and what was parked in it is looked for.
+/// What was accepted before traces were kept has none.
 #[tokio::test]
-async fn the_version_before_is_upgraded() {
+async fn a_database_without_traces_is_upgraded() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let id = form().phone(11).accepted(&store).await;
+    store.close().await;
+    drop(store);
+    let db = Connection::open(folder.database()).unwrap();
+    db.execute_batch("ALTER TABLE records DROP COLUMN trace; PRAGMA user_version = 3").unwrap();
+    drop(db);
+
+    let store = folder.open();
+    assert_eq!(conformance::record(&store, id).await.trace_id, None);
+    let work = conformance::lease_one(&store, id, at(1)).await;
+    assert_eq!(work.trace_id, None);
+    let later = form().phone(12).at(at(2)).accepted(&store).await;
+    assert!(conformance::record(&store, later).await.trace_id.is_some());
+}
+
+/// A database of an older version is gone on with, and what was parked in it is looked for.
+#[tokio::test]
+async fn an_older_version_is_upgraded() {
     let folder = Folder::new();
     let store = folder.open();
     let id = form().phone(11).accepted(&store).await;
@@ -154,6 +174,7 @@ async fn the_version_before_is_upgraded() {
              WHERE deadline IS NOT NULL;
          ALTER TABLE records DROP COLUMN sent_at; ALTER TABLE records DROP COLUMN looks;
          ALTER TABLE records DROP COLUMN resent; ALTER TABLE records DROP COLUMN told;
+         ALTER TABLE records DROP COLUMN trace;
          UPDATE records SET due = NULL; PRAGMA user_version = 2;",
     )
     .unwrap();
