@@ -125,7 +125,9 @@ impl App {
     pub async fn build(config: &Config, surroundings: Surroundings) -> Result<Self, StartError> {
         let changes = Changes::default();
         let store = open_store(config, surroundings.public.is_some(), &changes).await?;
+        let kind = store.kind();
         let lasting = Arc::new(Lasting::new(store, changes, &surroundings)?);
+        lasting.metrics.store(kind);
         let arrangement = Arc::new(Arrangement::make(&lasting, config.clone(), None)?);
         Ok(Self { lasting, arrangement, surroundings })
     }

@@ -30,7 +30,7 @@ pub fn init(config: &Log, runtime: Handle) -> anyhow::Result<Traces> {
         Some(endpoint) => Traces::open(endpoint, runtime)?,
         None => Traces::default(),
     };
-    let spans = traces.tracer().map(|tracer| {
+    let spans = |tracer| {
         tracing_opentelemetry::layer()
             .with_tracer(tracer)
             .with_location(false)
@@ -40,10 +40,15 @@ pub fn init(config: &Log, runtime: Handle) -> anyhow::Result<Traces> {
             .with_tracked_inactivity(false)
             .with_context_activation(false) // nobody here asks OpenTelemetry where it is
             .with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target() == TARGET))
-    });
+    };
     let is_coloured = std::io::stderr().is_terminal();
     let lines = lines(config, is_coloured, std::io::stderr)?;
-    let started = tracing_subscriber::registry().with(lines).with(spans).try_init();
+    let registry = tracing_subscriber::registry().with(lines);
+    // A layer that is not there would count as one that wants everything.
+    let started = match traces.tracer() {
+        Some(tracer) => registry.with(spans(tracer)).try_init(),
+        None => registry.try_init(),
+    };
     started.map_err(|error| anyhow::anyhow!("the log could not be set up: {error}"))?;
     Ok(traces)
 }

@@ -349,6 +349,11 @@ impl Metrics {
         self.spool_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
+    /// The store that is used: its errors are 0 so far, and not missing.
+    pub fn store(&self, store: &'static str) {
+        self.store_errors.get_or_create(&ByStore { store });
+    }
+
     /// A call that the store could not serve.
     pub fn store_error(&self, store: &'static str) {
         self.store_errors.get_or_create(&ByStore { store }).inc();

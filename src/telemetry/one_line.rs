@@ -7,20 +7,28 @@ use std::io::{self, Write};
 /// (`\n`, `\u001b`), so that no text begins another line or speaks to a terminal.
 pub(super) struct OneLine<W> {
     to: W,
-    /// Whether the line has colours. Whatever else says escape was written as text before it got
-    /// here: tracing's formatter sees to that.
+    /// Whether the line has colours: those of [`COLOURS`], whoever wrote them, and nothing else
+    /// that speaks to a terminal.
     is_coloured: bool,
 }
+
+/// What tracing's formatter writes behind an escape. None of these hides anything.
+const COLOURS: [&str; 9] = ["[0m", "[1m", "[2m", "[3m", "[31m", "[32m", "[33m", "[34m", "[35m"];
 
 impl<W: Write> OneLine<W> {
     pub(super) fn new(to: W, is_coloured: bool) -> Self {
         Self { to, is_coloured }
     }
 
-    fn is_plain(&self, character: char) -> bool {
+    /// Whether the first character of `rest` is written as it is.
+    fn is_plain(&self, character: char, rest: &str) -> bool {
         const SEPARATORS: [char; 2] = ['\u{2028}', '\u{2029}']; // also end lines, for some
         let is_control = character.is_control() || SEPARATORS.contains(&character);
-        !is_control || (character == '\u{1b}' && self.is_coloured)
+        let is_colour = || {
+            let what = rest.strip_prefix('\u{1b}').filter(|_| self.is_coloured);
+            what.is_some_and(|what| COLOURS.iter().any(|colour| what.starts_with(colour)))
+        };
+        !is_control || is_colour()
     }
 }
 
@@ -29,17 +37,17 @@ impl<W: Write> Write for OneLine<W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let text = text.strip_suffix('\n').unwrap_or(&text);
-        if text.chars().all(|character| self.is_plain(character)) {
+        if text.char_indices().all(|(at, character)| self.is_plain(character, &text[at..])) {
             self.to.write_all(line)?;
             return Ok(line.len());
         }
         let mut plain = String::with_capacity(text.len() + 16);
-        for character in text.chars() {
+        for (at, character) in text.char_indices() {
             match character {
                 '\n' => plain.push_str("\\n"),
                 '\r' => plain.push_str("\\r"),
                 '\t' => plain.push_str("\\t"),
-                _ if self.is_plain(character) => plain.push(character),
+                _ if self.is_plain(character, &text[at..]) => plain.push(character),
                 _ => {
                     let _ = write!(plain, "\\u{:04x}", u32::from(character)); // to a String
                 }

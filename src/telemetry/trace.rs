@@ -197,7 +197,6 @@ impl Request {
             ours!(
                 parent: &work,
                 "request",
-                otel.name = Empty,
                 otel.kind = "client",
                 server.address = host,
                 http.response.status_code = Empty,
@@ -227,7 +226,9 @@ impl Request {
         outcome: &'static str,
         is_error: bool,
     ) {
-        self.span.record("otel.name", call);
+        if !self.span.is_disabled() {
+            self.span.context().span().update_name(call);
+        }
         self.span.record("http.response.status_code", status);
         self.span.record("outcome", outcome);
         if is_error {

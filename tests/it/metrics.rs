@@ -29,11 +29,7 @@ const METRICS: [(&str, &[&str]); 14] = [
 ];
 
 /// Those that a lead which meets no trouble does not move.
-const OF_TROUBLE: [&str; 3] = [
-    "leadgate_store_errors_total",
-    "leadgate_notifications_total",
-    "leadgate_enrich_requests_total",
-];
+const OF_TROUBLE: [&str; 2] = ["leadgate_notifications_total", "leadgate_enrich_requests_total"];
 
 /// The name and the labels of a line.
 fn sample(line: &str) -> Option<(String, BTreeMap<String, String>)> {
@@ -86,8 +82,5 @@ async fn every_metric_of_the_contract_has_its_labels_and_no_others() {
     }
     for (name, _) in METRICS {
         assert!(seen.contains(name) || OF_TROUBLE.contains(&name), "{name} is missing\n{text}");
-        // What was not moved is at least announced.
-        let family = name.trim_end_matches("_total").trim_end_matches("_count");
-        assert!(text.contains(&format!("# HELP {family} ")), "{family} is not announced");
     }
 }
