@@ -351,7 +351,7 @@ impl Metrics {
 
     /// The store that is used: its errors are 0 so far, and not missing.
     pub fn store(&self, store: &'static str) {
-        self.store_errors.get_or_create(&ByStore { store });
+        self.store_errors.get_or_create(&ByStore { store }).inc_by(0);
     }
 
     /// A call that the store could not serve.
