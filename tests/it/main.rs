@@ -32,6 +32,7 @@ mod fleet;
 mod gateway;
 #[path = "../servers/haproxy.rs"]
 mod haproxy;
+mod hostile;
 mod intake;
 mod invariants;
 mod k8s;
