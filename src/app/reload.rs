@@ -126,7 +126,7 @@ impl Reloads {
         }
         self.lasting.metrics.configured(self.lasting.clock.now(), kept.len());
         for warning in &warnings {
-            tracing::warn!("{warning}");
+            tracing::warn!(%warning, "the configuration may not do what it says");
         }
         for key in &kept {
             tracing::warn!(

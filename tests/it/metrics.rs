@@ -10,7 +10,7 @@ use crate::gateway::{CareSoft, http_client, id_of, toml_of};
 use crate::served::Served;
 
 /// Name and labels. A histogram is told by its `_count`.
-const METRICS: [(&str, &[&str]); 14] = [
+const METRICS: [(&str, &[&str]); 19] = [
     ("leadgate_submissions_total", &["source", "outcome"]),
     ("leadgate_intake_seconds_count", &["source"]),
     ("leadgate_upstream_requests_total", &["destination", "call", "outcome"]),
@@ -26,6 +26,11 @@ const METRICS: [(&str, &[&str]); 14] = [
     ("leadgate_ledger_residue", &[]),
     ("leadgate_notifications_total", &["type", "outcome"]),
     ("leadgate_enrich_requests_total", &["source", "outcome"]),
+    ("leadgate_part", &["part"]),
+    ("leadgate_source_last_received_timestamp_seconds", &["source"]),
+    ("leadgate_config_last_reload_successful", &[]),
+    ("leadgate_config_last_reload_success_timestamp_seconds", &[]),
+    ("leadgate_config_restart_needed", &[]),
 ];
 
 /// Those that a lead which meets no trouble does not move.

@@ -1,0 +1,280 @@
+//! Whether the gateway stays as it is: the release binary over SQLite as a process of its own, in
+//! front of a CareSoft that has bad days, looked at from outside.
+//!
+//! - `cargo bench --bench endurance -- console`: 100,000 records in the ledger, 200 posts a second, one
+//!   reader of the events, and the overview asked for every half second: how long it takes, and how much
+//!   memory the process has.
+//! - `cargo bench --bench endurance -- soak` (ten minutes; `--seconds N` for less): 500 posts a second
+//!   while one request in five upstream goes wrong. Memory, open files and threads are looked at every
+//!   ten seconds; the first minute is warming up.
+
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock, and waits")]
+
+#[path = "accept/load.rs"]
+#[allow(dead_code, reason = "the processor's time is asked for elsewhere")]
+mod load;
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use leadgate::sandbox::{Fault, FaultKind, Options, Sandbox};
+use load::{Figures, Load};
+use tempfile::TempDir;
+
+const LEADGATE: &str = env!("CARGO_BIN_EXE_leadgate");
+const ADMIN_TOKEN: &str = "the-admin-token-of-a-benchmark";
+const CONNECTIONS: usize = 32;
+
+/// What the console is looked at with.
+const RECORDS: u32 = 100_000;
+const EVENTS_PER_SECOND: f64 = 200.0;
+const CONSOLE_LENGTH: Duration = Duration::from_secs(60);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+const SOAK_PER_SECOND: f64 = 500.0;
+const SOAK_LENGTH: u64 = 600;
+const WARM: Duration = Duration::from_secs(60);
+const BETWEEN_SAMPLES: Duration = Duration::from_secs(10);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let seconds = arguments.iter().position(|argument| argument == "--seconds");
+    let seconds = seconds.and_then(|place| arguments.get(place + 1)?.parse().ok());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    if has("console") || !has("soak") {
+        console(&runtime);
+    }
+    if has("soak") {
+        soak(Duration::from_secs(seconds.unwrap_or(SOAK_LENGTH)));
+    }
+}
+
+/// A gateway, and a CareSoft in front of which it stands.
+struct Gateway {
+    child: Child,
+    public: SocketAddr,
+    admin: SocketAddr,
+    sandbox: Sandbox,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let sandbox = Sandbox::new(Options::default());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let upstream = listener.local_addr().unwrap();
+        tokio::spawn(sandbox.serve(listener, std::future::pending()));
+        let (public, admin) = (free_address(), free_address());
+        let file = folder.path().join("leadgate.toml");
+        fs::write(&file, configuration(&folder, public, admin, upstream)).unwrap();
+        let mut command = Command::new(LEADGATE);
+        command.args(["serve", "--config"]).arg(&file).env_clear();
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let began = Instant::now();
+        while TcpStream::connect(admin).is_err() {
+            assert!(began.elapsed() < Duration::from_secs(20), "the gateway does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { child, public, admin, sandbox, _folder: folder }
+    }
+
+    /// Posts at an even pace, each another person, on a thread of its own.
+    fn load(&self, mut people: u32, rate: Option<f64>, length: Duration) -> JoinHandle<Figures> {
+        let load = Load { address: self.public, connections: CONNECTIONS, rate, length };
+        std::thread::spawn(move || load.run(&mut people))
+    }
+
+    fn sample(&self) -> Sample {
+        let process = format!("/proc/{}", self.child.id());
+        let status = fs::read_to_string(format!("{process}/status")).unwrap();
+        let of = |name: &str| -> f64 {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse().unwrap()
+        };
+        Sample {
+            resident_mib: of("VmRSS:") / 1024.0,
+            files: fs::read_dir(format!("{process}/fd")).unwrap().count(),
+            threads: of("Threads:"),
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+struct Sample {
+    resident_mib: f64,
+    files: usize,
+    threads: f64,
+}
+
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
+}
+
+fn configuration(
+    folder: &TempDir,
+    public: SocketAddr,
+    admin: SocketAddr,
+    upstream: SocketAddr,
+) -> String {
+    format!(
+        r#"
+[server]
+listen = "{public}"
+admin_listen = "{admin}"
+[admin]
+token = "{ADMIN_TOKEN}"
+[store]
+url = "sqlite:{store}"
+secret = "the secret of a benchmark, long enough"
+[limits]
+per_ip = {{ per_second = 1000000, burst = 1000000 }}
+per_source = {{ per_second = 1000000, burst = 1000000 }}
+[destinations.main]
+base_url = "http://{upstream}"
+domain = "sandbox"
+token = "{token}"
+timeout = "2s"
+[destinations.main.lead]
+service_id = 1244
+[sources.website]
+preset = "web-form"
+destination = "main"
+secrets = {{ token = "{form_token}" }}
+"#,
+        store = folder.path().join("leadgate.db").display(),
+        token = Options::default().token,
+        form_token = load::TOKEN,
+    )
+}
+
+fn console(runtime: &tokio::runtime::Runtime) {
+    let gateway = Gateway::start();
+    let mut people = 0;
+    while people < RECORDS {
+        let fill = gateway.load(people, None, Duration::from_secs(1));
+        people += u32::try_from(fill.join().unwrap().answered).unwrap() + CONNECTIONS as u32;
+    }
+    println!("{people} records, then {EVENTS_PER_SECOND} posts a second");
+    let posts = gateway.load(people, Some(EVENTS_PER_SECOND), CONSOLE_LENGTH);
+    let (mut took, mut resident) = runtime.block_on(look(&gateway));
+    let posts = posts.join().unwrap();
+    took.sort_by(f64::total_cmp);
+    resident.sort_by(f64::total_cmp);
+    let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize];
+    println!(
+        "overview, {} times: p50 {:.1} ms, p95 {:.1} ms, at most {:.1} ms; posts {:.0}/s, p99 {:.1} ms; \
+         resident at most {:.1} MiB",
+        took.len(),
+        at(0.5),
+        at(0.95),
+        at(1.0),
+        posts.per_second(),
+        posts.percentile(0.99),
+        resident.last().unwrap(),
+    );
+}
+
+/// Milliseconds of each overview, and the memory after it, for as long as the posts go on.
+async fn look(gateway: &Gateway) -> (Vec<f64>, Vec<f64>) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let none = reqwest::redirect::Policy::none();
+    let client = reqwest::Client::builder().redirect(none).no_proxy();
+    let client = client.timeout(Duration::from_secs(90)).build().unwrap();
+    let url = |path: &str| format!("http://{}{path}", gateway.admin);
+    let form = client.post(url("/sign-in")).body(format!("token={ADMIN_TOKEN}"));
+    let form = form.header("Content-Type", "application/x-www-form-urlencoded");
+    let signed_in = form.header("Origin", url("")).send().await.unwrap();
+    let cookie = signed_in.headers()["set-cookie"].to_str().unwrap();
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let events = client.get(url("/api/events")).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+    let reader = tokio::spawn(async move {
+        let mut events = events;
+        while let Ok(Some(_)) = events.chunk().await {}
+    });
+    let began = Instant::now();
+    let (mut took, mut resident) = (Vec::new(), Vec::new());
+    while began.elapsed() < CONSOLE_LENGTH - Duration::from_secs(2) {
+        let asked = Instant::now();
+        let page = client.get(url("/")).header("Cookie", &cookie).send().await.unwrap();
+        assert_eq!(page.status(), 200);
+        assert!(page.text().await.unwrap().contains("data-live"), "it is the overview");
+        took.push(asked.elapsed().as_secs_f64() * 1e3);
+        resident.push(gateway.sample().resident_mib);
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    reader.abort();
+    (took, resident)
+}
+
+fn soak(length: Duration) {
+    let gateway = Gateway::start();
+    let kinds = [
+        FaultKind::CommitReset,
+        FaultKind::Reset,
+        FaultKind::Error500,
+        FaultKind::Commit502,
+        FaultKind::CommitEmpty,
+        FaultKind::NoAnswer,
+        FaultKind::Slow(Duration::from_millis(800)),
+    ];
+    for (seed, kind) in (1..).zip(kinds) {
+        let fault = Fault { probability: Some(0.03), seed, ..Fault::always(None, kind) };
+        gateway.sandbox.inject(fault);
+    }
+    let posts = gateway.load(0, Some(SOAK_PER_SECOND), length);
+    let began = Instant::now();
+    let mut samples = Vec::new();
+    println!(
+        "{:>8} {:>14} {:>6} {:>8} {:>8}",
+        "seconds", "resident MiB", "files", "threads", "leads"
+    );
+    while !posts.is_finished() {
+        std::thread::sleep(BETWEEN_SAMPLES.min(length / 4));
+        let sample = gateway.sample();
+        println!(
+            "{:8.0} {:14.1} {:6} {:8} {:8}",
+            began.elapsed().as_secs_f64(),
+            sample.resident_mib,
+            sample.files,
+            sample.threads,
+            gateway.sandbox.leads().len()
+        );
+        samples.push((began.elapsed(), sample));
+    }
+    let posts = posts.join().unwrap();
+    println!(
+        "{} posts, all answered 202: {:.0}/s, p50 {:.1} ms, p99 {:.1} ms",
+        posts.answered,
+        posts.per_second(),
+        posts.percentile(0.5),
+        posts.percentile(0.99)
+    );
+    let warm = WARM.min(length / 4);
+    let after: Vec<_> = samples.iter().filter(|(at, _)| *at >= warm && *at <= length).collect();
+    for (what, of) in [
+        ("resident MiB", (|sample| sample.resident_mib) as fn(&Sample) -> f64),
+        ("files", |sample| sample.files as f64),
+        ("threads", |sample| sample.threads),
+    ] {
+        let values: Vec<f64> = after.iter().map(|(_, sample)| of(sample)).collect();
+        let low = values.iter().copied().fold(f64::MAX, f64::min);
+        let high = values.iter().copied().fold(0.0, f64::max);
+        let middle = f64::midpoint(low, high);
+        let swing = 100.0 * (high - low) / 2.0 / middle;
+        println!("{what}: {low:.1} to {high:.1}, ± {swing:.1} % after the first {warm:?}");
+    }
+}
