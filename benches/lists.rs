@@ -79,6 +79,16 @@ async fn measure(name: &str, store: Arc<dyn Store>) {
             Query { source: Some("none".parse().unwrap()), ..page.clone() },
         ),
         ("until, the oldest day", Query { until: Some(at(1000)), ..page.clone() }),
+        (
+            "state=created, source, since",
+            Query {
+                states: vec![State::Created],
+                source: Some("website".parse().unwrap()),
+                since: Some(at(500_000)),
+                ..page.clone()
+            },
+        ),
+        ("destination", Query { destination: Some(lane.clone()), ..page.clone() }),
         ("since, and nothing later", Query { since: Some(at(10_000_000_000)), ..page.clone() }),
         (
             "q, a phone",

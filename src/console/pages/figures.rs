@@ -21,6 +21,9 @@ const REST: u32 = 10;
 /// Who asks for figures that nobody has counted yet waits so long for them.
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
+/// The same on a page that looks again by itself, and should be there at a glance.
+const GLANCE: Duration = Duration::from_millis(60);
+
 /// Records that one walk looks at, the newest first.
 pub(super) const WALK_MAX: usize = 50_000;
 
@@ -57,6 +60,26 @@ where
     where
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
+        self.get_within(FIRST_WAIT, key, count).await
+    }
+
+    /// The same for a page that looks again by itself, and rather does without than wait.
+    pub(super) async fn glance<F>(&self, key: K, count: impl FnOnce() -> F) -> Option<Arc<T>>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        self.get_within(GLANCE, key, count).await
+    }
+
+    async fn get_within<F>(
+        &self,
+        first_wait: Duration,
+        key: K,
+        count: impl FnOnce() -> F,
+    ) -> Option<Arc<T>>
+    where
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
         let (value, is_due) = self.look(key);
         if !is_due {
             return value;
@@ -81,7 +104,7 @@ where
         if value.is_some() {
             return value;
         }
-        let _ = tokio::time::timeout(FIRST_WAIT, counting).await;
+        let _ = tokio::time::timeout(first_wait, counting).await;
         self.look(key).0
     }
 

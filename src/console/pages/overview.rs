@@ -104,7 +104,7 @@ async fn shown(visit: &Visit, done: Option<String>) -> Result<HttpResponse, Refu
     let console = &visit.console;
     let ledger = console.store.ledger().await?;
     let day = day(visit).await;
-    let trouble = Trouble::of(visit).await;
+    let trouble = Trouble::glance(visit).await;
     let accepted = console
         .sources
         .keys()
@@ -127,7 +127,7 @@ pub(super) async fn day(visit: &Visit) -> Option<Arc<Day>> {
         let now = console.clock.now();
         Day::count(&*console.store, format::midnight(now), now).await
     };
-    visit.console.pages.day.get((), count).await
+    visit.console.pages.day.glance((), count).await
 }
 
 fn today(visit: &Visit, day: &Day) -> Today {

@@ -70,6 +70,13 @@ impl Trouble {
         visit.console.pages.trouble.get((), count).await
     }
 
+    /// The same for a page of which it is a part.
+    pub(super) async fn glance(visit: &Visit) -> Option<Arc<Self>> {
+        let console = visit.console.clone();
+        let count = move || async move { Self::count_all(&*console.store).await };
+        visit.console.pages.trouble.glance((), count).await
+    }
+
     async fn count_all(store: &dyn Store) -> Result<Self, StoreError> {
         let mut groups = BTreeMap::<String, Group>::new();
         let beginning = Timestamp::from_millis(0);

@@ -122,7 +122,8 @@ macro_rules! conformance {
                 what_was_on_its_way_when_it_was_deleted_is_looked_for,
                 a_deletion_loses_nobody_elses_comment,
                 a_deletion_finds_its_lead_at_another_destination;
-            looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
+            looking: a_list_is_newest_first_and_filtered,
+                a_list_is_what_looking_at_each_record_says, pages_stay_while_records_arrive,
                 pages_leave_nobody_out,
                 a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;
             lanes: places_come_one_after_another, lanes_do_not_share_a_pace_or_a_gate,

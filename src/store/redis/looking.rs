@@ -1,19 +1,20 @@
 //! Looking at records: one, a page of them, how many wait, the ledger.
 
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
 
 use redis::{Value, cmd, from_redis_value};
 
 use super::Inner;
 use super::record::{self, Hash, Numbered, Parts, state, unreadable};
-use super::script::{self, Call, DEPTH, PAGE, SEARCH, SHOW, STATE, Script};
-use crate::lead::{DestinationId, Identity, Record, State, SubmissionId, Timestamp};
+use super::script::{self, Call, DEPTH, INDEX, PAGE, SEARCH, SHOW};
+use crate::lead::{DestinationId, Identity, Record, SubmissionId, Timestamp};
 use crate::store::code::code;
 use crate::store::payload::Vault;
 use crate::store::{Cursor, Depth, Ledger, Match, Page, Query, StoreError};
 
-/// Log entries that one call walks past: some milliseconds of Redis's time.
-const WALKED_MAX: usize = 1000;
+/// Entries of the log and of its index that one call looks at: some milliseconds of Redis's time.
+const LOOKED_MAX: usize = 1000;
 
 /// Calls in a row that look for the oldest pending record: two million records.
 const OLDEST_CALLS_MAX: usize = 1000;
@@ -77,51 +78,36 @@ async fn newest(
     if !query.matching.is_empty() {
         return search(inner, vault, lane, query, below, max).await;
     }
-    let is_uncommon =
-        |state: &State| !matches!(state, State::Pending | State::Created | State::Merged);
-    let below = below.map(|below| below.to_string()).unwrap_or_default();
-    let walk = Walk { inner, vault, lane, query, below, max };
-    if query.states.is_empty() || !query.states.iter().all(is_uncommon) {
-        let states: String = query.states.iter().map(|state| code(*state).to_string()).collect();
-        return walk.by(&PAGE, &states).await;
-    }
-    let mut found = Vec::new();
-    for state in &query.states {
-        found.extend(walk.by(&STATE, &code(*state).to_string()).await?);
-    }
-    found.sort_by_key(|numbered| std::cmp::Reverse(numbered.number));
-    found.dedup_by_key(|numbered| numbered.number);
-    found.truncate(max);
-    Ok(found)
-}
-
-/// A walk from the newest to the oldest, some at a time.
-struct Walk<'a> {
-    inner: &'a Inner,
-    vault: &'a Vault,
-    lane: &'a DestinationId,
-    query: &'a Query,
-    below: String,
-    max: usize,
-}
-
-impl Walk<'_> {
-    async fn by(&self, script: &'static Script, states: &str) -> Result<Vec<Numbered>, StoreError> {
-        let (mut found, mut below) = (Vec::new(), self.below.clone());
-        loop {
-            let most = self.max - found.len();
-            let call = script.call(self.lane).arg(&below).arg(most).arg(WALKED_MAX).arg(states);
-            let mut answer = Parts::of(filtered(call, self.query).send(&self.inner.link).await?)?;
-            below = answer.text().unwrap_or_default();
-            found.extend(read_all(self.vault, self.lane, answer.next())?);
-            if below.is_empty() || found.len() >= self.max {
-                return Ok(found);
-            }
+    index(inner, lane).await?;
+    let states: String = query.states.iter().map(|state| code(*state).to_string()).collect();
+    let (mut found, mut below) = (Vec::new(), below.map_or_else(String::new, |it| it.to_string()));
+    loop {
+        let call = PAGE.call(lane).arg(&below).arg(max - found.len()).arg(LOOKED_MAX).arg(&states);
+        let mut answer = Parts::of(filtered(call, query).send(&inner.link).await?)?;
+        below = answer.text().unwrap_or_default();
+        found.extend(read_all(vault, lane, answer.next())?);
+        if below.is_empty() || found.len() >= max {
+            return Ok(found);
         }
     }
 }
 
-/// The arguments that every walk ends with.
+/// What was admitted by a version that kept no index is in it now.
+async fn index(inner: &Inner, lane: &DestinationId) -> Result<(), StoreError> {
+    if inner.indexed.lock().unwrap_or_else(PoisonError::into_inner).contains(lane) {
+        return Ok(());
+    }
+    loop {
+        let left = INDEX.call(lane).arg(LOOKED_MAX).send(&inner.link).await?;
+        if left == Value::Int(0) {
+            break;
+        }
+    }
+    inner.indexed.lock().unwrap_or_else(PoisonError::into_inner).insert(lane.clone());
+    Ok(())
+}
+
+/// The arguments that a page ends with.
 fn filtered(call: Call, query: &Query) -> Call {
     let moment = |at: Option<crate::lead::Timestamp>| {
         at.map(|at| at.as_millis().to_string()).unwrap_or_default()

@@ -76,6 +76,8 @@ struct Inner {
     /// The connection over which the vault was last compared with Redis, and destinations named.
     greeted: AtomicU64,
     destinations: Mutex<BTreeSet<DestinationId>>,
+    /// The destinations whose whole log is in the index of lists.
+    indexed: Mutex<BTreeSet<DestinationId>>,
     /// This process, among all that use the same Redis.
     me: String,
     /// For what is noted of a server that took over, and nothing else.
@@ -120,6 +122,7 @@ impl Redis {
             kept: Mutex::new(None),
             greeted: AtomicU64::new(0),
             destinations: Mutex::default(),
+            indexed: Mutex::default(),
             me: random_name()?,
             clock: Clock::system(),
             journal: Journal::default(),

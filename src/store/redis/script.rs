@@ -105,7 +105,7 @@ scripts! {
     SWEEP = "chores.lua", "person.lua", "sweep.lua";
     SHOW = "records.lua", "show.lua";
     PAGE = "records.lua", "page.lua";
-    STATE = "records.lua", "state.lua";
+    INDEX = "index.lua";
     SEARCH = "chores.lua", "person.lua", "records.lua", "search.lua";
     DEPTH = "depth.lua";
     PACE = "pace.lua";

@@ -254,6 +254,7 @@ impl Row<'_> {
             memory.claims.take(hash, Claim { lead: entry.id, until });
         }
         memory.ledger.accepted(&entry.source, self.state);
+        memory.zones.accepted(memory.newest, entry.received_at);
         transaction.arrived |= self.state == State::Pending || self.due.is_some();
         Ok(())
     }

@@ -10,6 +10,7 @@ use super::history;
 use super::person::{self, Member};
 use super::runs::{self, CARRIERS, CARRIERS_VALUES};
 use super::transaction::Transaction;
+use super::zones;
 use crate::lead::{DestinationId, Event, Identity, SourceId, State, Timestamp};
 use crate::store::Retention;
 use crate::store::identity::{IdentityHash, IdentityKey};
@@ -123,6 +124,9 @@ pub(super) fn sweep(
     let kept = retention.0.iter().filter(|(state, _)| is_settled(**state));
     for (state, kept_for) in kept {
         left -= sweep_records(transaction, *state, now.minus(*kept_for), now, left)?;
+    }
+    if left < limit {
+        zones::sweep(transaction.db)?;
     }
     let ended = transaction.memory.claims.sweep(transaction.db, now, left)?;
     Ok(u64::from(limit - left + ended))

@@ -1,12 +1,13 @@
 //! Looking at records: one, a page of them, or how many wait.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 
 use super::erase::hashes_everywhere;
 use super::fault::Fault;
 use super::record::{self, COLUMNS, Detail};
 use super::runs::{CARRIERS, CARRIERS_VALUES};
+use super::zones;
 use crate::lead::{DestinationId, RawBody, Record, State, SubmissionId, Timestamp};
 use crate::store::code::code;
 use crate::store::identity::IdentityKey;
@@ -38,26 +39,121 @@ pub(super) fn body(
 /// See [`crate::store::Store::list`].
 pub(super) fn list(db: &Connection, vault: &Vault, query: &Query) -> Result<Page, Fault> {
     let limit = query.limit.clamp(1, Query::LIMIT_MAX);
-    let mut wanted = Conditions::default();
-    wanted.all_of(db, vault.key(), query)?;
+    let before = query.cursor.as_ref().and_then(|Cursor(places)| places.get(&log()));
+    let below = before.map_or(i64::MAX, |before| i64::try_from(*before).unwrap_or(i64::MAX));
     // One more than a page tells whether there is a next one.
-    let mut select = db.prepare(&wanted.statement(limit + 1))?;
-    let mut rows = select.query(params_from_iter(wanted.values))?;
+    let mut seqs = if query.matching.is_empty() {
+        listed(db, query, below, limit + 1)?
+    } else {
+        let mut wanted = Conditions::default();
+        wanted.all_of(db, vault.key(), query, below)?;
+        let mut select = db.prepare(&wanted.statement(limit + 1))?;
+        let found = select.query_map(params_from_iter(wanted.values), |row| row.get(0))?;
+        found.collect::<Result<Vec<i64>, _>>()?
+    };
     let mut page = Page::default();
-    let mut last = 0;
-    let log = log();
-    while let Some(row) = rows.next()? {
-        if page.records.len() == limit {
-            page.next = Some(Cursor([(log, last)].into()));
-            break;
+    if seqs.len() > limit {
+        seqs.truncate(limit);
+        let last = seqs.last().and_then(|last| u64::try_from(*last).ok()).unwrap_or(0);
+        page.next = Some(Cursor([(log(), last)].into()));
+    }
+    let mut select = db.prepare_cached(&format!("SELECT {COLUMNS} FROM records WHERE seq = ?1"))?;
+    for seq in seqs {
+        let mut rows = select.query([seq])?;
+        if let Some(row) = rows.next()? {
+            page.records.push(record::read(row, vault, Detail::WithoutHistory)?);
         }
-        page.records.push(record::read(row, vault, Detail::WithoutHistory)?);
-        last = u64::try_from(row.get::<_, i64>("seq")?).unwrap_or(0);
     }
     Ok(page)
 }
 
-/// The conditions of a list, ANDed, and the values of their question marks.
+/// The newest of the records of one destination, source and state, from the index alone.
+pub(super) const LISTED: &str = "\
+    SELECT seq FROM records INDEXED BY listed
+    WHERE destination = ?1 AND source = ?2 AND state = ?3 AND seq >= ?4 AND seq < ?5
+    ORDER BY seq DESC LIMIT ?6";
+
+/// The same of those that came in a time; their zone is known already.
+pub(super) const LISTED_IN_TIME: &str = "\
+    SELECT seq FROM records INDEXED BY listed
+    WHERE destination = ?1 AND source = ?2 AND state = ?3 AND seq >= ?4 AND seq < ?5
+      AND received_at >= ?7 AND received_at < ?8
+    ORDER BY seq DESC LIMIT ?6";
+
+/// The newest of all.
+pub(super) const NEWEST: &str = "\
+    SELECT seq FROM records
+    WHERE seq >= ?1 AND seq < ?2 AND received_at >= ?4 AND received_at < ?5
+    ORDER BY seq DESC LIMIT ?3";
+
+/// The numbers of the newest records that a query asks for by anything but a person or an id.
+fn listed(db: &Connection, query: &Query, below: i64, max: usize) -> Result<Vec<i64>, Fault> {
+    let is_filtered =
+        query.source.is_some() || query.destination.is_some() || !query.states.is_empty();
+    let parts = if is_filtered { parts(db, query)? } else { Vec::new() };
+    let since = query.since.map_or(i64::MIN, |since| since.as_millis());
+    let until = query.until.map_or(i64::MAX, |until| until.as_millis());
+    let in_time = query.since.is_some() || query.until.is_some();
+    let mut found = Vec::new();
+    for span in zones::spans(db, query.since, query.until, below)? {
+        let wanted = max - found.len();
+        let left = i64::try_from(wanted).unwrap_or(i64::MAX);
+        let (from, to) = (span.start, span.end);
+        let mut here: Vec<i64> = Vec::new();
+        if !is_filtered {
+            let mut select = db.prepare_cached(NEWEST)?;
+            let rows = select.query_map((from, to, left, since, until), |row| row.get(0))?;
+            here = rows.collect::<Result<_, _>>()?;
+        }
+        let mut select = db.prepare_cached(if in_time { LISTED_IN_TIME } else { LISTED })?;
+        for (destination, source, state) in &parts {
+            let state = code(*state);
+            let place: [&dyn ToSql; 6] = [destination, source, &state, &from, &to, &left];
+            let time: [&dyn ToSql; 2] = [&since, &until];
+            let values = place.iter().chain(if in_time { &time[..] } else { &[] });
+            let rows = select.query_map(params_from_iter(values), |row| row.get(0))?;
+            here.extend(rows.collect::<Result<Vec<i64>, _>>()?);
+        }
+        here.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
+        here.truncate(wanted);
+        found.extend(here);
+        if found.len() >= max {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+/// Every destination, source and state that a query may mean, of those that there are.
+fn parts(db: &Connection, query: &Query) -> Result<Vec<(String, String, State)>, Fault> {
+    let names = |sql: &str| -> Result<Vec<String>, rusqlite::Error> {
+        db.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    let destinations = match &query.destination {
+        Some(destination) => vec![destination.to_string()],
+        None => names("SELECT name FROM destinations")?,
+    };
+    let sources = match &query.source {
+        Some(source) => vec![source.to_string()],
+        None => names("SELECT source FROM ledger")?,
+    };
+    let mut states = query.states.clone();
+    states.sort_unstable();
+    states.dedup();
+    if states.is_empty() {
+        states.extend(State::ALL);
+    }
+    let mut parts = Vec::with_capacity(destinations.len() * sources.len() * states.len());
+    for destination in &destinations {
+        for source in &sources {
+            let part = |state| (destination.clone(), source.clone(), state);
+            parts.extend(states.iter().copied().map(part));
+        }
+    }
+    Ok(parts)
+}
+
+/// The conditions of a search, ANDed, and the values of their question marks.
 #[derive(Default)]
 pub(super) struct Conditions {
     conditions: Vec<String>,
@@ -66,11 +162,8 @@ pub(super) struct Conditions {
 
 impl Conditions {
     pub(super) fn statement(&self, limit: usize) -> String {
-        let conditions = match self.conditions.as_slice() {
-            [] => String::new(),
-            some => format!("WHERE {}", some.join(" AND ")),
-        };
-        format!("SELECT {COLUMNS} FROM records {conditions} ORDER BY seq DESC LIMIT {limit}")
+        let conditions = self.conditions.join(" AND ");
+        format!("SELECT seq FROM records WHERE {conditions} ORDER BY seq DESC LIMIT {limit}")
     }
 
     fn add(&mut self, condition: impl Into<String>, values: impl IntoIterator<Item = Value>) {
@@ -78,8 +171,19 @@ impl Conditions {
         self.values.extend(values);
     }
 
-    fn all_of(&mut self, db: &Connection, key: &IdentityKey, query: &Query) -> Result<(), Fault> {
-        self.states(query);
+    fn all_of(
+        &mut self,
+        db: &Connection,
+        key: &IdentityKey,
+        query: &Query,
+        below: i64,
+    ) -> Result<(), Fault> {
+        self.matching(db, key, &query.matching)?;
+        self.add("seq < ?", [below.into()]);
+        if !query.states.is_empty() {
+            let codes: Vec<_> = query.states.iter().map(|state| code(*state).to_string()).collect();
+            self.add(format!("state IN ({})", codes.join(", ")), []);
+        }
         if let Some(source) = &query.source {
             self.add("source = ?", [text(source.as_str())]);
         }
@@ -92,26 +196,7 @@ impl Conditions {
         if let Some(until) = query.until {
             self.add("received_at < ?", [until.as_millis().into()]);
         }
-        let before = query.cursor.as_ref().and_then(|Cursor(places)| places.get(&log()));
-        if let Some(before) = before {
-            self.add("seq < ?", [i64::try_from(*before).unwrap_or(i64::MAX).into()]);
-        }
-        if !query.matching.is_empty() {
-            self.matching(db, key, &query.matching)?;
-        }
         Ok(())
-    }
-
-    pub(super) fn states(&mut self, query: &Query) {
-        if query.states.is_empty() {
-            return;
-        }
-        let codes: Vec<u8> = query.states.iter().map(|state| code(*state)).collect();
-        let list = codes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
-        self.add(format!("state IN ({list})"), []);
-        if codes.iter().all(|code| *code > 1) {
-            self.add("state > 1", []); // word for word the condition of the index `uncommon`
-        }
     }
 
     /// Any of the readings; each by an index, so that a search does not walk the whole table.

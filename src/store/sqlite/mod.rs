@@ -31,6 +31,7 @@ mod spool;
 mod tests;
 mod transaction;
 mod writer;
+mod zones;
 
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};

@@ -59,13 +59,20 @@ CREATE INDEX leased ON records (deadline, destination, received_at, state)
 CREATE INDEX chores ON records (destination, state, due, received_at, deadline)
     WHERE state > 1 AND deadline IS NULL AND due IS NOT NULL;
 
--- What people look for. Pending and created ones (codes 0 and 1) are most of all, and the newest
--- of all: a walk from the end finds them.
+-- What people look for, newest first (an index ends with `seq`): list.rs puts together what it
+-- finds by destination, source and state.
 CREATE INDEX settled ON records (state, settled_at) WHERE settled_at IS NOT NULL;
-CREATE INDEX uncommon ON records (state, seq) WHERE state > 1;
+CREATE INDEX listed ON records (destination, source, state);
 CREATE INDEX duplicates ON records (duplicate_of) WHERE duplicate_of IS NOT NULL;
 CREATE INDEX upstream ON records (upstream_lead) WHERE upstream_lead IS NOT NULL;
 CREATE INDEX external ON records (external) WHERE external IS NOT NULL;
+
+-- When the records of each thousand numbers came (zones.rs).
+CREATE TABLE zones (
+    zone     INTEGER PRIMARY KEY, -- seq / 1024
+    earliest INTEGER NOT NULL,
+    latest   INTEGER NOT NULL
+) STRICT;
 
 -- Who holds a phone, an e-mail or an idempotency key, in runs: each was written once, in order.
 -- Follows `records` at a distance; run 0 takes what is written out of turn (claims.rs, runs.rs).

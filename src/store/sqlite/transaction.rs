@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::lanes::Gates;
 use super::ledger::LedgerChanges;
 use super::queue::Turns;
+use super::zones::ZoneChanges;
 use super::{Tuning, runs};
 use crate::lead::DestinationId;
 use crate::store::Options;
@@ -33,6 +34,7 @@ impl Settings {
 pub(super) struct Memory {
     pub(super) claims: Claims,
     pub(super) ledger: LedgerChanges,
+    pub(super) zones: ZoneChanges,
     pub(super) gates: Gates,
     /// The newest record's number. Never falls, so that a number is given once: a cursor and
     /// the runs of claims depend on it.
@@ -51,6 +53,7 @@ impl Memory {
         Ok(Self {
             claims: Claims::load(db, tuning)?,
             ledger: LedgerChanges::default(),
+            zones: ZoneChanges::default(),
             gates: Gates::load(db)?,
             newest: newest.unwrap_or(0).max(runs::newest(db)?),
             turns: HashMap::new(),
@@ -66,6 +69,7 @@ impl Memory {
     pub(super) fn rolled_back(&mut self) {
         self.claims.rolled_back();
         self.ledger.clear();
+        self.zones.clear();
         self.gates.rolled_back();
         self.destinations.clear(); // some may have been written in what was rolled back
     }
@@ -96,6 +100,7 @@ impl Transaction<'_> {
     /// What every transaction ends with, before it is committed.
     pub(super) fn finish(&mut self) -> Result<(), Fault> {
         self.memory.ledger.write(self.db)?;
+        self.memory.zones.write(self.db)?;
         self.memory.claims.move_on(self.db)
     }
 }

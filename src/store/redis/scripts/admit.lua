@@ -16,6 +16,7 @@ if tonumber(call('GET', P .. 'bytes') or 0) > bytes_max then return 'full' end
 
 local number = tonumber(call('GET', P .. 'base') or 0) + call('LLEN', P .. 'log')
 local verdicts, log, fresh, bytes = {}, {}, {}, 0
+if number == 0 then call('SET', P .. 'indexed', 'all') end
 
 -- What is in Redis, and what will be written over it.
 local known, written = {}, {}
@@ -158,9 +159,10 @@ local function admit(at)
     bytes = bytes + tonumber(ARGV[at + 8]) + OVERHEAD
     arrived = true
   else
-    if UNCOMMON[state] then call('ZADD', P .. 's' .. state, number, id) end
     call('RPUSH', P .. 't' .. state, id .. time(received))
   end
+  mark(number, state, source, 1)
+  note_zone(number, received)
   log[#log + 1] = id
   number = number + 1
   if notice then return 'A' end
@@ -179,6 +181,7 @@ for from = 5, #ARGV, FIELDS * TOGETHER do
   write_down()
   log, fresh = {}, {}
 end
+write_zones()
 if bytes > 0 then call('INCRBY', P .. 'bytes', bytes) end
 finish(me)
 return verdicts

@@ -13,8 +13,9 @@
 --   notices  whose lead is to be fetched, by when
 --   held     of those three, leased, by its end
 --   x<hash>  records of an external id, by number bytes    what the pending weigh together
---   s<state> records in an uncommon state         ledger   counts by source and state
---   t<state> records in order of settling         lane     pace, gate, turn, server
+--   t<state> records in order of settling         ledger   counts by source and state
+--   v<n>:<state><source>  the log as bits         lane     pace, gate, turn, server
+--   zones    when each thousand of the log came   indexed  `all`, once both are of the whole log
 --
 -- A record is a MessagePack map that only scripts read and write; what it has not is left out.
 --   s state  b the one it began in (if not pending)   o source   r received   q number in `log`
@@ -34,7 +35,6 @@ local call = redis.call
 local P = KEYS[1]
 
 local PENDING, CREATED, UNKNOWN, MERGED, DEAD, QUARANTINED, TEST, ERASED = 0, 1, 2, 3, 4, 5, 6, 7
-local UNCOMMON = { [UNKNOWN] = true, [DEAD] = true, [QUARANTINED] = true, [TEST] = true, [ERASED] = true }
 local HASH = 12
 local EVENTS_MAX = 63
 -- What a pending record takes besides its payload, for `bytes`.
@@ -101,12 +101,51 @@ local function event(record, at, words, detail)
   record.h = history
 end
 
+-- Which numbers of the log are in a state and of a source: one string of bits for each 65,536 of them. The bits
+-- stand backwards, so that the first one that is set is the newest.
+local BLOCK = 65536
+
+local function bits_of(block, state, source)
+  return string.format('%sv%.0f:%d%s', P, block, state, source)
+end
+
+local function mark(number, state, source, bit)
+  local key = bits_of(math.floor(number / BLOCK), state, source)
+  call('SETBIT', key, BLOCK - 1 - number % BLOCK, bit)
+end
+
+-- When the earliest and the latest of each thousand numbers came.
+local ZONE = 1024
+local zones = {}
+
+local function note_zone(number, received)
+  local zone = string.format('%.0f', math.floor(number / ZONE))
+  local known = zones[zone]
+  if not known then
+    zones[zone] = { received, received }
+  else
+    known[1], known[2] = math.min(known[1], received), math.max(known[2], received)
+  end
+end
+
+local function write_zones()
+  for zone, new in pairs(zones) do
+    local before = call('HGET', P .. 'zones', zone)
+    local earliest, latest = new[1], new[2]
+    if before then
+      local first, last = struct.unpack('>I6I6', before)
+      earliest, latest = math.min(earliest, first), math.max(latest, last)
+    end
+    call('HSET', P .. 'zones', zone, struct.pack('>I6I6', earliest, latest))
+  end
+end
+
 -- A record leaves one state for another; its place in a queue is the caller's business.
 local function become(id, record, state)
   count(record.o, record.s, -1)
   count(record.o, state, 1)
-  if UNCOMMON[record.s] then call('ZREM', P .. 's' .. record.s, id) end
-  if UNCOMMON[state] then call('ZADD', P .. 's' .. state, record.q, id) end
+  mark(record.q, record.s, record.o, 0)
+  mark(record.q, state, record.o, 1)
   if record.s == PENDING then call('DECRBY', P .. 'bytes', weight(record)) end
   if state == PENDING then
     call('INCRBY', P .. 'bytes', weight(record))

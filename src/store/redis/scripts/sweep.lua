@@ -2,6 +2,20 @@
 local state, before, now, max = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local settled_ones, log = P .. 't' .. state, P .. 'log'
 
+-- What the index has of numbers that are no more; of the last ones too, where the log is empty.
+local function cut_index(from, to)
+  local more = call('LLEN', log) == 0 and 0 or 1
+  for zone = math.floor(from / ZONE), math.floor(to / ZONE) - more do
+    call('HDEL', P .. 'zones', string.format('%.0f', zone))
+  end
+  for block = math.floor(from / BLOCK), math.floor(to / BLOCK) - more do
+    for _, field in ipairs(call('HKEYS', P .. 'ledger')) do
+      local source, state = field:match('^(.*) (%d)$')
+      if source then call('DEL', bits_of(block, state, source)) end
+    end
+  end
+end
+
 -- The log's head may be cut off up to the first record that is still there.
 local function cut_log()
   local base = tonumber(call('GET', P .. 'base') or 0)
@@ -10,7 +24,10 @@ local function cut_log()
     call('LPOP', log)
     cut = cut + 1
   end
-  if cut > 0 then call('SET', P .. 'base', string.format('%.0f', base + cut)) end
+  if cut > 0 then
+    call('SET', P .. 'base', string.format('%.0f', base + cut))
+    cut_index(base, base + cut)
+  end
 end
 
 local function remove(id, record)
@@ -20,7 +37,7 @@ local function remove(id, record)
   if record.d then call('ZREM', P .. 'f' .. record.d, id) end
   if record.u then call('HDEL', P .. 'u' .. record.u:sub(-4), record.u) end
   if record.x then call('ZREM', P .. 'x' .. record.x, id) end
-  if UNCOMMON[record.s] then call('ZREM', P .. 's' .. record.s, id) end
+  mark(record.q, record.s, record.o, 0)
   local place = record.q - tonumber(call('GET', P .. 'base') or 0)
   if place >= 0 and call('LINDEX', log, place) == id then call('LSET', log, place, '') end
 end

@@ -329,6 +329,7 @@ async fn nothing_is_left_of_what_is_swept() {
         "leadgate:destinations",
         "{main}base",
         "{main}bytes",
+        "{main}indexed",
         "{main}lane",
         "{main}ledger",
     ];

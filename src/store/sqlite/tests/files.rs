@@ -146,11 +146,22 @@ async fn a_database_without_traces_is_upgraded() {
     store.close().await;
     drop(store);
     let db = Connection::open(folder.database()).unwrap();
-    db.execute_batch("ALTER TABLE records DROP COLUMN trace; PRAGMA user_version = 3").unwrap();
+    db.execute_batch(
+        "DROP INDEX listed; DROP TABLE zones;
+         CREATE INDEX uncommon ON records (state, seq) WHERE state > 1;
+         ALTER TABLE records DROP COLUMN trace; PRAGMA user_version = 3",
+    )
+    .unwrap();
     drop(db);
 
     let store = folder.open();
     assert_eq!(conformance::record(&store, id).await.trace_id, None);
+    let since = Query { since: Some(at(0)), ..Query::default() };
+    assert_eq!(
+        store.list(since).await.unwrap().records.len(),
+        1,
+        "its time is in the list's index"
+    );
     let work = conformance::lease_one(&store, id, at(1)).await;
     assert_eq!(work.trace_id, None);
     let later = form().phone(12).at(at(2)).accepted(&store).await;
@@ -174,6 +185,8 @@ async fn an_older_version_is_upgraded() {
              WHERE deadline IS NOT NULL;
          ALTER TABLE records DROP COLUMN sent_at; ALTER TABLE records DROP COLUMN looks;
          ALTER TABLE records DROP COLUMN resent; ALTER TABLE records DROP COLUMN told;
+         DROP INDEX listed; DROP TABLE zones;
+         CREATE INDEX uncommon ON records (state, seq) WHERE state > 1;
          ALTER TABLE records DROP COLUMN trace;
          UPDATE records SET due = NULL; PRAGMA user_version = 2;",
     )
