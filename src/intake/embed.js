@@ -1,5 +1,5 @@
 // Leadgate's script for web pages: remembers which campaign brought a visitor, and sends the forms
-// that are marked with data-leadgate. How a page uses it is told in README, "In a web page". A
+// that are marked with data-leadgate. How a page uses it is told in docs/web-page.md. A
 // browser that is too old for it posts the forms as if there were none.
 //
 // Comments and indentation are taken out before it is served; the rest has to stay below 4 kB.

@@ -22,6 +22,7 @@ mod console_browser;
 mod contradictions;
 mod crashes;
 mod delivery;
+mod docs;
 mod drain;
 mod duplicates;
 mod enrich;

@@ -55,7 +55,7 @@ const UNPLAYED: &[(&str, &str)] = &[
     ("generic/", "forms without a preset of their own: fixtures.rs"),
     ("hubspot/", "no preset: there is no event of a form"),
     ("normalisation/", "tables, not posts"),
-    ("wordpress/wpforms_form", "signed over PHP's own encoding: README says to use JSON"),
+    ("wordpress/wpforms_form", "signed over PHP's own encoding: its page says to use JSON"),
 ];
 
 /// What `expected.extra` says in another shape than the lead has it, and why.

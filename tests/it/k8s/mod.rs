@@ -1,7 +1,7 @@
 //! The manifests under `k8s/`: rendered by kustomize, held against the schemas of Kubernetes, and against the program
 //! that they start.
 
-mod monitored;
+pub mod monitored;
 mod objects;
 mod started;
 

@@ -118,7 +118,7 @@ fn grouped(query: &str) -> BTreeSet<String> {
 }
 
 /// Every series of a `/metrics` text: name, and each label with all of its values.
-fn shown(metrics: &[String]) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
+pub fn shown(metrics: &[String]) -> BTreeMap<String, BTreeMap<String, BTreeSet<String>>> {
     let mut shown: BTreeMap<String, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
     for line in metrics.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#')) {
         let series = line.rsplit_once(' ').expect("a series and its value").0;
@@ -137,7 +137,7 @@ fn shown(metrics: &[String]) -> BTreeMap<String, BTreeMap<String, BTreeSet<Strin
 }
 
 /// Everything that a gateway shows in the course of a day: leads, refusals, a signal, a store that goes away.
-async fn metrics_of_a_day() -> Vec<String> {
+pub async fn metrics_of_a_day() -> Vec<String> {
     let caresoft = CareSoft::start(Options::default());
     let mut redis = Redis::start_with(&[]);
     let folder = TempDir::new().unwrap();
