@@ -19,6 +19,12 @@ fn the_summary_has_every_page_once() {
     assert_eq!(listed, pages_of_the_book());
 }
 
+#[test]
+fn the_readme_counts_the_presets() {
+    let count = format!("**{} presets**", leadgate::preset::built_in_names().len());
+    assert!(page("README.md").text.contains(&count), "{count}");
+}
+
 /// As GitHub makes the anchor of a heading, and mdBook.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
