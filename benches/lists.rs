@@ -50,7 +50,7 @@ fn options() -> Options {
         dedup_window: Duration::from_secs(30 * 24 * 3600),
         idempotency_window: Duration::from_secs(72 * 3600),
         comments: true,
-        secret: Some("the secret of a benchmark".to_owned().into()),
+        secrets: vec!["the secret of a benchmark".to_owned().into()],
     }
 }
 

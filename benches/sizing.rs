@@ -35,7 +35,7 @@ async fn measure() {
         dedup_window: window,
         idempotency_window: Duration::from_secs(72 * 3600),
         comments: true,
-        secret: Some("the secret of a benchmark".to_owned().into()),
+        secrets: vec!["the secret of a benchmark".to_owned().into()],
     };
     let store = Redis::open(&RedisUrl(server.url()), options).await.unwrap();
     let lane: DestinationId = "main".parse().unwrap();

@@ -22,7 +22,7 @@ pub async fn open(folder: &Path, redis: Option<String>) -> Arc<dyn Store> {
         dedup_window: Duration::from_secs(30 * 24 * 3600),
         idempotency_window: Duration::from_secs(72 * 3600),
         comments: true,
-        secret: Some("the secret of a benchmark, long enough".to_owned().into()),
+        secrets: vec!["the secret of a benchmark, long enough".to_owned().into()],
     };
     match redis {
         Some(url) => Arc::new(Redis::open(&RedisUrl(url), options).await.unwrap()),

@@ -340,7 +340,7 @@ async fn open_store(
         dedup_window: config.dedup.window,
         idempotency_window: IDEMPOTENCY_WINDOW,
         comments: config.dedup.on_duplicate == OnDuplicate::Comment,
-        secret: config.store.secret.clone(),
+        secrets: config.store.secret.clone(),
     };
     let store: Arc<dyn Store> = match &config.store.url {
         StoreUrl::Sqlite(path) => Arc::new(Sqlite::open(path, options)?),

@@ -41,6 +41,8 @@ impl Forget {
             0 => println!("erased: 0; nobody is known by that"),
             erased => println!("erased: {erased}; CareSoft still has what it was sent"),
         }
+        let receipt = |key: &str| answer["receipt"][key].as_str().unwrap_or("-").to_owned();
+        println!("receipt: {} of {}", receipt("id"), receipt("at"));
         Ok(())
     }
 

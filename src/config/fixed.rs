@@ -1,9 +1,7 @@
 //! What a running gateway cannot change: what it is bound to and what it has opened.
 
-use secrecy::SecretString;
-
 use super::model::Config;
-use super::same::same_secret;
+use super::same::same_secrets;
 
 /// Puts back into `new` what only a restart applies, as it is in `running`. Answers the keys that
 /// say something else there.
@@ -14,7 +12,7 @@ pub fn keep_fixed(running: &Config, new: &mut Config) -> Vec<&'static str> {
     keep("server.admin_listen", admin.0, admin.1, &mut kept);
     keep("store.url", &running.store.url, &mut new.store.url, &mut kept);
     keep("store.spool", &running.store.spool, &mut new.store.spool, &mut kept);
-    if !same(running.store.secret.as_ref(), new.store.secret.as_ref()) {
+    if !same_secrets(&running.store.secret, &new.store.secret) {
         new.store.secret.clone_from(&running.store.secret);
         kept.push("store.secret");
     }
@@ -39,12 +37,5 @@ fn keep<T: PartialEq + Clone>(
     if running != new {
         new.clone_from(running);
         kept.push(key);
-    }
-}
-
-fn same(one: Option<&SecretString>, other: Option<&SecretString>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => same_secret(one, other),
-        (one, other) => one.is_none() && other.is_none(),
     }
 }

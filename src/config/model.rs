@@ -87,9 +87,9 @@ pub struct Store {
     pub url: StoreUrl,
     /// With Redis: where submissions wait while Redis is away.
     pub spool: Option<PathBuf>,
-    /// Seals what is stored of people and keys the hashes that they are recognised by. Without one
-    /// nothing is sealed.
-    pub secret: Option<SecretString>,
+    /// Seal what is stored of people and key the hashes that they are recognised by: the first seals,
+    /// any of them opens (a rotation). Without one nothing is sealed.
+    pub secret: Vec<SecretString>,
     /// How long a settled record is kept, by state.
     pub retention: BTreeMap<State, Duration>,
 }

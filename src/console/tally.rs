@@ -227,6 +227,7 @@ mod tests {
             received_at,
             settled_at: (state != State::Pending).then_some(settled_at),
             lead: Some(lead),
+            unreadable: false,
             upstream: None,
             duplicate_of: None,
             reason: None,

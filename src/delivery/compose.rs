@@ -27,10 +27,13 @@ const FUEL: u64 = 200_000;
 
 const SUBJECT: &str = "Lead {{ source }}: {{ name or phone or email }}";
 
-/// Message, every answer, the attribution: one per line.
+/// Message, every answer, the attribution: one per line. Behind a consent stands when and on which
+/// page it was given or not, so that it can be shown to who asks for it.
 const COMMENT: &str = "\
 {% if message %}{{ message }}\n{% endif -%}
-{% for answer in answers %}{{ answer.label }}: {{ answer.value }}\n{% endfor -%}
+{% for answer in answers %}{{ answer.label }}: {{ answer.value }}\
+{% if answer.label is startingwith 'consent ' %} ({{ received_at }}\
+{% if page_url %}, {{ page_url | split('?') | first }}{% endif %}){% endif %}\n{% endfor -%}
 {% for name, value in utm|items %}utm_{{ name }}: {{ value }}\n{% endfor -%}
 {% for name, value in click_ids|items %}{{ name }}: {{ value }}\n{% endfor -%}
 {% if page_url %}page: {{ page_url }}\n{% endif -%}

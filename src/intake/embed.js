@@ -2,7 +2,8 @@
 // that are marked with data-leadgate. How a page uses it is told in docs/web-page.md. A
 // browser that is too old for it posts the forms as if there were none.
 //
-// Comments and indentation are taken out before it is served; the rest has to stay below 4 kB.
+// Comments, indentation and spaces beside punctuation are taken out before it is served (a text here
+// writes such a space as \x20); the rest has to stay below 4 kB.
 (d => {
   const MARK = 'data-leadgate', DAYS_90 = 7776e6, NAMES_MAX = 30, VALUE_MAX = 500, KEEPALIVE_MAX = 6e4;
   // utm_* and the click ids that the gateway knows.
@@ -115,10 +116,18 @@
     if (it.busy) return event.preventDefault();
     fill(form);
     const body = new URLSearchParams();
+    // Boxes to consent with, by names as config/field-names.toml has them.
+    const boxes = [...form.elements].filter(box => box.type == 'checkbox' && !box.disabled
+      && /consent|agree|accept|gdpr|newsletter|opt.?in|dong.?y(?![a-z])/i.test(box.name));
     new FormData(form).forEach((value, name) => {
       if (value.size) plain = true;
-      else if (value.size == null && name != 'leadgate_id') body.append(name, value);
+      else if (value.size == null && name != 'leadgate_id' && !boxes.some(box => box.name == name)) body.append(name, value);
     });
+    // It is told whether they consent or not, and to which words: all of them.
+    for (const box of boxes) {
+      const words = (box.labels[0]?.textContent || '').trim().replace(/\s+/g, '\x20');
+      body.append(box.name, box.checked + (words && ':\x20' + words));
+    }
     if (button?.name) body.append(button.name, button.value);
     const content = '' + body;
     if (it.content != content) {

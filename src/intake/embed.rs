@@ -20,8 +20,9 @@ const ID_FIELD: &str = "leadgate_id";
 /// A page learns of a new version within the hour, and waits for none.
 const CACHING: &str = "public, max-age=3600, stale-while-revalidate=86400";
 
-/// What a line may end with so that its end says nothing.
-const GOES_ON: [char; 5] = [';', '{', ',', '(', '['];
+/// What a line may end with so that its end says nothing; each of the script's statements ends with a
+/// semicolon or a block.
+const GOES_ON: [char; 6] = [';', '{', '}', ',', '(', '['];
 
 /// What is served, and the tag of it.
 static SCRIPT: LazyLock<(String, EntityTag)> = LazyLock::new(|| {
@@ -31,12 +32,33 @@ static SCRIPT: LazyLock<(String, EntityTag)> = LazyLock::new(|| {
     (script, EntityTag::new_strong(tag))
 });
 
-/// The source without its comments, which fill their lines, its indentation, and the ends of lines
-/// after which a statement or a list surely goes on.
+/// The source without its comments, which fill their lines, its indentation, the spaces beside
+/// punctuation, and the ends of lines after which a statement or a list surely goes on.
 fn bare(source: &str) -> String {
     let lines = source.lines().map(str::trim_start);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("//"));
-    lines.flat_map(|line| [line, if line.ends_with(GOES_ON) { "" } else { "\n" }]).collect()
+    let mut script = String::new();
+    for line in lines {
+        tighten(line, &mut script);
+        if !line.ends_with(GOES_ON) {
+            script.push('\n');
+        }
+    }
+    script
+}
+
+/// Only a space between two words says something: no text of the script has another one.
+fn tighten(line: &str, out: &mut String) {
+    let in_word = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '$');
+    let mut before = '(';
+    let mut letters = line.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let next_in_word = letters.peek().is_some_and(|next| in_word(*next));
+        if letter != ' ' || (in_word(before) && next_in_word) {
+            out.push(letter);
+            before = letter;
+        }
+    }
 }
 
 /// The script; 304 for who has it.

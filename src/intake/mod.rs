@@ -210,8 +210,12 @@ mod tests {
     fn what_was_spent_and_learned_outlives_a_change_of_something_else() {
         let folder = tempfile::tempdir().unwrap();
         let hour = Duration::from_secs(3600);
-        let options =
-            Options { dedup_window: hour, idempotency_window: hour, comments: true, secret: None };
+        let options = Options {
+            dedup_window: hour,
+            idempotency_window: hour,
+            comments: true,
+            secrets: vec![],
+        };
         let store = Arc::new(Sqlite::open(&folder.path().join("leads.db"), options).unwrap());
         let shared = Shared::new(false, store, Arc::default(), Clock::system(), Arc::default());
         let shared = Arc::new(shared);

@@ -152,6 +152,10 @@ pub struct Record {
     pub settled_at: Option<Timestamp>,
     /// The lead, where one could be made.
     pub lead: Option<Lead>,
+    /// Whether what is stored of the person cannot be opened: damaged, or sealed with a secret that
+    /// `store.secret` does not name any more. Then neither lead nor external id is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unreadable: bool,
     /// CareSoft's ids, once created.
     pub upstream: Option<Upstream>,
     /// For a merged one: the submission that carries the lead.

@@ -241,7 +241,7 @@ fn submission(number: u32, source: &SourceId, received_at: Timestamp) -> Admissi
 async fn a_silence_is_told_once_and_the_next_one_again() {
     let folder = tempfile::tempdir().unwrap();
     let options =
-        Options { dedup_window: HOUR, idempotency_window: HOUR, comments: true, secret: None };
+        Options { dedup_window: HOUR, idempotency_window: HOUR, comments: true, secrets: vec![] };
     let store: Arc<dyn Store> =
         Arc::new(Sqlite::open(&folder.path().join("leads.db"), options).unwrap());
     let receiver = Receiver::start([]);
@@ -292,7 +292,7 @@ async fn a_silence_is_told_once_and_the_next_one_again() {
 async fn what_waits_goes_where_the_newest_configuration_says() {
     let folder = tempfile::tempdir().unwrap();
     let options =
-        Options { dedup_window: HOUR, idempotency_window: HOUR, comments: true, secret: None };
+        Options { dedup_window: HOUR, idempotency_window: HOUR, comments: true, secrets: vec![] };
     let store: Arc<dyn Store> =
         Arc::new(Sqlite::open(&folder.path().join("leads.db"), options).unwrap());
     let (metrics, (clock, hand)) = (Arc::<Metrics>::default(), Clock::with_hand());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::consent;
 use super::field::{Field, TooMany};
 use super::path::Path;
 use super::template::Piece;
@@ -139,12 +140,15 @@ struct Collector {
 
 impl Collector {
     fn take(&mut self, field: Field, name: &str, meaning: Meaning) {
+        if meaning == Meaning::Consent {
+            return self.answers.push(consent::answer(&field));
+        }
         let Field { names, label, kind: _, values } = field;
         if needs_its_own_name(meaning, &label, name) {
             self.fields.insert(label.clone(), values.join(", "));
         }
         match meaning {
-            Meaning::Dropped => {}
+            Meaning::Dropped | Meaning::Consent => {}
             Meaning::Answer => {
                 let key = names.first().map(|path| joined(path));
                 let key = key.filter(|key| **key != label);
@@ -268,7 +272,7 @@ fn needs_its_own_name(meaning: Meaning, label: &str, name: &str) -> bool {
         Meaning::Field(Target::PageUrl | Target::Referrer, _) => false,
         Meaning::Field(..) => true,
         Meaning::Utm | Meaning::ClickId => label != name,
-        Meaning::Dropped | Meaning::Answer => false,
+        Meaning::Dropped | Meaning::Consent | Meaning::Answer => false,
     }
 }
 
@@ -312,6 +316,23 @@ mod tests {
         assert_eq!(draft.phones, ["0900 000 001"]);
         assert_eq!(answers(&draft), [("Thành phố", "Huế"), ("dich_vu", "A, B")]);
         assert_eq!(draft.fields["SĐT"], "0900 000 001", "as it came");
+    }
+
+    #[test]
+    fn a_box_to_consent_with_says_so() {
+        let draft = draft(json!({
+            "phone": "0900000001", "dong_y": "on", "Marketing Consent": false, "gdpr-consent": ["0", "1"],
+            "agree": "true: Tôi đồng ý nhận tư vấn", "hop_dong_yeu_cau": "có",
+        }));
+        let expected = [
+            ("consent dong_y", "true"),
+            ("consent Marketing Consent", "false"),
+            ("consent gdpr-consent", "true"),
+            ("consent agree", "true: Tôi đồng ý nhận tư vấn"),
+            ("hop_dong_yeu_cau", "có"),
+        ];
+        assert_eq!(answers(&draft), expected);
+        assert_eq!(draft.answers[0].key.as_deref(), Some("dong_y"), "as configured fields name it");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod bag;
 mod built_in;
+mod consent;
 mod digest;
 mod enrich;
 mod extract;

@@ -79,6 +79,8 @@ pub enum Meaning {
     ClickId,
     /// A token, a nonce, a captcha's answer: never stored.
     Dropped,
+    /// A consent, given or not.
+    Consent,
     /// A question of the form's own.
     Answer,
 }
@@ -113,7 +115,10 @@ impl Names {
         }
         let click_ids = EVERYBODYS.click_ids.exact.iter().map(|name| (name, Meaning::ClickId));
         let dropped = EVERYBODYS.drop.exact.iter().map(|name| (name, Meaning::Dropped));
-        for (name, meaning) in click_ids.chain(dropped).filter(|(name, _)| !is_utm(name)) {
+        let consents = EVERYBODYS.consent.exact.iter().map(|name| (name, Meaning::Consent));
+        for (name, meaning) in
+            click_ids.chain(dropped).chain(consents).filter(|(name, _)| !is_utm(name))
+        {
             names.whole.entry(name.clone()).or_insert(meaning);
         }
         Ok(names)
@@ -156,6 +161,8 @@ impl Names {
             Meaning::Utm
         } else if ends_badly() {
             Meaning::Dropped
+        } else if EVERYBODYS.consent.is_part_of(folded) {
+            Meaning::Consent
         } else {
             Meaning::Answer
         }
@@ -180,7 +187,24 @@ static EVERYBODYS: LazyLock<Table> = LazyLock::new(|| toml::from_str(TABLE).unwr
 struct Table {
     map: BTreeMap<Target, Vec<String>>,
     click_ids: Exact,
+    consent: Consents,
     drop: Dropped,
+}
+
+/// Names of consents, whole, and how others begin and end.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Consents {
+    exact: Vec<String>,
+    prefix: Vec<String>,
+    suffix: Vec<String>,
+}
+
+impl Consents {
+    fn is_part_of(&self, folded: &str) -> bool {
+        self.prefix.iter().any(|begin| folded.starts_with(begin.as_str()))
+            || self.suffix.iter().any(|end| folded.ends_with(end.as_str()))
+    }
 }
 
 #[derive(Default, Deserialize)]

@@ -105,13 +105,19 @@ impl fmt::Debug for IdentityKey {
 }
 
 impl IdentityKey {
-    /// The key that belongs to `store.secret`.
+    /// The key of a store that begins with this secret.
     pub fn from_secret(secret: &SecretString) -> Self {
-        Self(keyed(&derived(secret, KEY_LABEL)))
+        Self::from_bytes(&Self::bytes_of_secret(secret))
     }
 
-    /// The key of a store that has no secret: 32 random bytes, made once and kept in the store.
-    pub fn from_random(bytes: &[u8; 32]) -> Self {
+    /// What makes the key of a store that begins with this secret.
+    pub(super) fn bytes_of_secret(secret: &SecretString) -> [u8; 32] {
+        derived(secret, KEY_LABEL)
+    }
+
+    /// The key of these bytes: random ones, made once and kept in the store, where there is no
+    /// secret.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
         Self(keyed(bytes))
     }
 
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_hash_belongs_to_one_kind_one_destination_and_one_key() {
-        let key = IdentityKey::from_random(&[7; 32]);
+        let key = IdentityKey::from_bytes(&[7; 32]);
         let (main, other) = ("main".parse().unwrap(), "other".parse().unwrap());
         let person = phone("+84900000012");
         let hash = key.identity(&main, &person);
@@ -205,24 +211,24 @@ mod tests {
         assert_ne!(hash, key.identity(&other, &person));
         assert_ne!(hash, key.identity(&main, &Identity::Email("+84900000012".into())));
         assert_ne!(hash, key.delivery(&"main".parse().unwrap(), "+84900000012"));
-        assert_ne!(hash, IdentityKey::from_random(&[8; 32]).identity(&main, &person));
+        assert_ne!(hash, IdentityKey::from_bytes(&[8; 32]).identity(&main, &person));
         assert_ne!(key.external_id("+84900000012"), hash);
         assert_ne!(key.external_id("f-1"), key.external_id("f-2"));
     }
 
     #[test]
     fn leads_that_say_the_same_have_one_digest() {
-        let key = IdentityKey::from_random(&[7; 32]);
+        let key = IdentityKey::from_bytes(&[7; 32]);
         let lead = Lead { message: Some("Xin chào".into()), ..Lead::default() };
         let other = Lead { name: lead.message.clone(), ..Lead::default() };
         assert_eq!(key.content(&lead), key.content(&lead.clone()));
         assert_ne!(key.content(&lead), key.content(&other));
-        assert_ne!(key.content(&lead), IdentityKey::from_random(&[8; 32]).content(&lead));
+        assert_ne!(key.content(&lead), IdentityKey::from_bytes(&[8; 32]).content(&lead));
     }
 
     #[test]
     fn where_the_scope_ends_is_part_of_the_hash() {
-        let key = IdentityKey::from_random(&[7; 32]);
+        let key = IdentityKey::from_bytes(&[7; 32]);
         let (short, long) = ("a".parse().unwrap(), "ab".parse().unwrap());
         assert_ne!(key.delivery(&short, "bc"), key.delivery(&long, "c"));
     }
@@ -237,7 +243,7 @@ mod tests {
 
     #[test]
     fn identities_are_bounded_and_distinct() {
-        let key = IdentityKey::from_random(&[7; 32]);
+        let key = IdentityKey::from_bytes(&[7; 32]);
         let main = "main".parse().unwrap();
         let many: Vec<_> = (10..40).map(|n| phone(&format!("+849000000{n}"))).collect();
         assert_eq!(key.identities(&main, &many).len(), IDENTITIES_MAX);
@@ -247,7 +253,7 @@ mod tests {
 
     #[test]
     fn nothing_prints() {
-        let key = IdentityKey::from_random(&[7; 32]);
+        let key = IdentityKey::from_bytes(&[7; 32]);
         assert_eq!(format!("{key:?} {:?}", key.fingerprint()), "IdentityKey(…) IdentityHash(…)");
     }
 

@@ -10,6 +10,7 @@ mod code;
 mod conformance;
 mod dedup;
 pub mod identity;
+mod keyring;
 mod ledger;
 pub mod pace;
 pub mod payload;
@@ -49,9 +50,10 @@ pub struct Options {
     /// Whether what a later submission says is added to its person's lead. Otherwise it is only
     /// recorded.
     pub comments: bool,
-    /// Seals what is stored of persons and keys their hashes. Without one nothing is sealed, and
-    /// the hashes have a random key that is made once and kept in the store.
-    pub secret: Option<SecretString>,
+    /// Seal what is stored of persons and key their hashes: the first seals, any of them opens, and
+    /// the hashes keep the key of the one that the store began with. Without any nothing is sealed,
+    /// and the hashes have a random key that is made once and kept in the store.
+    pub secrets: Vec<SecretString>,
 }
 
 /// A submission on its way in.

@@ -8,6 +8,7 @@
 //! again and answers as before.
 
 mod entry;
+mod forget;
 #[cfg(test)]
 mod tests;
 
@@ -17,10 +18,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::{Notify, RwLock, mpsc, watch};
+use tokio::sync::{Mutex, Notify, RwLock, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::changes::Changes;
+use super::keyring::Keyring;
 use super::payload::Vault;
 use super::redis::Redis;
 use super::sqlite::Sqlite;
@@ -58,6 +60,8 @@ struct Shared {
     /// file is empty, so that none is overtaken.
     active: AtomicBool,
     turn: RwLock<()>,
+    /// Held by who takes entries out of the file or changes them.
+    emptying: Mutex<()>,
     entries: AtomicU64,
     bytes: AtomicU64,
     filled: Notify,
@@ -81,10 +85,9 @@ impl Spooled {
         options: Options,
         bytes_max: u64,
     ) -> Result<Self, StoreError> {
-        let vault = match &options.secret {
-            Some(secret) => Vault::from_secret(secret),
-            None => Vault::from_random(&[0; 32]), // nothing in the file is hashed
-        };
+        let any = [0; 32]; // nothing in the file is hashed
+        let keyring = Keyring::of(&options.secrets);
+        let vault = keyring.map_or_else(|| Vault::from_random(&any), |keyring| keyring.vault(&any));
         let file = Sqlite::open(path, options)?;
         let waiting = file.waiting().await?;
         let shared = Arc::new(Shared {
@@ -93,6 +96,7 @@ impl Spooled {
             vault,
             active: AtomicBool::new(waiting.entries > 0),
             turn: RwLock::new(()),
+            emptying: Mutex::new(()),
             entries: AtomicU64::new(waiting.entries),
             bytes: AtomicU64::new(waiting.bytes),
             filled: Notify::new(),
@@ -156,6 +160,7 @@ impl Shared {
 
     /// Takes some of the file to Redis. Answers whether there may be more.
     async fn drain(&self) -> Result<bool, StoreError> {
+        let _alone = self.emptying.lock().await;
         let waiting = self.file.spooled(DRAINED_MAX).await?;
         if waiting.is_empty() {
             return self.switch_over().await;
@@ -349,15 +354,15 @@ impl Store for Spooled {
         self.shared.redis.replay(id, now, content).await
     }
 
-    /// Not while submissions wait in the file: one of them may be of the same person, and would be
-    /// admitted after they were forgotten.
+    /// First in the file, where it is done even while Redis is away; an entry that was on its way
+    /// to Redis is there by then. Other processes have files of their own.
     async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError> {
-        if self.shared.active.load(Ordering::Acquire) {
-            return Err(StoreError::Unavailable(
-                "submissions wait in the spool: try again when it is empty".into(),
-            ));
-        }
-        self.shared.redis.forget(identities, now).await
+        let waiting = match self.shared.active.load(Ordering::Acquire) {
+            true => self.shared.forget_waiting(&identities).await?,
+            false => 0,
+        };
+        let erased = self.shared.redis.forget(identities, now).await?;
+        Ok(waiting + erased)
     }
 
     async fn sweep(

@@ -51,7 +51,7 @@ async fn open(config: &Config) -> Arc<dyn Store> {
         dedup_window: hour,
         idempotency_window: hour,
         comments: true,
-        secret: None,
+        secrets: vec![],
     };
     match &config.store.url {
         StoreUrl::Sqlite(path) => Arc::new(Sqlite::open(path, options).unwrap()),

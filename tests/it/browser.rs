@@ -209,6 +209,49 @@ async fn a_lead_has_its_first_touch_and_its_last() {
     scene.gateway.stop().await;
 }
 
+/// What a visitor agreed to goes to CareSoft: in which words, given or not, when and on which page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consent_is_told_in_its_words_whether_it_was_given_or_not() {
+    let scene = Scene::set(Setting::default()).await;
+    let boxes = "document.forms[0].insertAdjacentHTML('beforeend',
+        `<label><input type=checkbox name=dong_y> Tôi đồng ý
+             <a href=/chinh-sach>nhận  tư vấn</a></label>
+         <input type=checkbox name=newsletter id=n><label for=n>Nhận tin, ưu đãi</label>
+         <input type=hidden name=gdpr value=0><input type=checkbox name=gdpr value=1>
+         <input type=checkbox name=agree_disabled disabled>
+         <label><input type=checkbox name=hop_dong_yeu_cau value=co checked> Hợp đồng</label>`)";
+    let tab = scene.watched_tab().await;
+    tab.open(&scene.shop.url("/lien-he?utm_source=facebook")).await;
+    tab.run(boxes).await;
+    tab.click("[name=dong_y]").await;
+    tab.click("[type=checkbox][name=gdpr]").await;
+    fill_in_and_send(&tab).await;
+    let record = scene.the_lead().await;
+    let expected = [
+        ("consent dong_y", "true: Tôi đồng ý nhận tư vấn"),
+        ("consent newsletter", "false: Nhận tin, ưu đãi"),
+        ("consent gdpr", "true"),
+        ("hop_dong_yeu_cau", "co"),
+    ];
+    let kept: BTreeMap<_, _> = answers(&record).into_iter().filter(told_by_hand).collect();
+    assert_eq!(kept, BTreeMap::from(expected));
+    let lead = &scene.caresoft.leads_of("0900000001")[0];
+    let comment = lead.received_text("comment").unwrap();
+    let page = scene.shop.url("/lien-he");
+    let received_at = record["received_at"].as_str().unwrap();
+    for (label, value) in &expected[..3] {
+        let line = format!("{label}: {value} ({received_at}, {page})");
+        assert!(comment.lines().any(|told| told == line), "{line} in {comment}");
+    }
+    assert!(comment.lines().any(|told| told == "hop_dong_yeu_cau: co"), "{comment}");
+    scene.gateway.stop().await;
+}
+
+/// Not what the script fills in.
+fn told_by_hand((label, _): &(&str, &str)) -> bool {
+    !label.starts_with("first_") && !label.starts_with("last_")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_form_makes_its_lead_without_scripts() {
     let scene = Scene::set(Setting { has_thank_you_url: true, ..Setting::default() }).await;

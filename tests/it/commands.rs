@@ -75,15 +75,19 @@ async fn a_person_is_forgotten_when_it_is_confirmed() {
     let (code, said) = run(&["forget", "--yes", "--phone", "12"]).await;
     assert_eq!((code, said.contains("phone: expected a phone number")), (Some(1), true), "{said}");
     let (code, said) = run(&["--json", "forget", "--yes", "--email", "Thu@Example.vn"]).await;
-    assert_eq!(
-        (code, serde_json::from_str::<Value>(&said).unwrap()),
-        (Some(0), json!({"erased": 1}))
-    );
+    let answer: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &answer["erased"]), (Some(0), &json!(1)));
+    let receipt = &answer["receipt"];
+    let said = (&receipt["submissions"], &receipt["spool"], &receipt["caresoft"]);
+    assert_eq!(said, (&json!(1), &json!("none"), &json!("not_asked")));
+    let (code, nobody) = run(&["forget", "--yes", "--email", "Thu@Example.vn"]).await;
+    assert!(code == Some(0) && nobody.contains("receipt: erasure-"), "{nobody}");
     let record = served.settled(&id, "erased").await;
     assert_eq!(record["lead"], Value::Null);
     let again = post().await;
     assert_eq!(served.settled(&again, "created").await["state"], "created", "nobody is known");
     let log = served.log();
+    assert!(log.contains(receipt["id"].as_str().unwrap()), "the log has the receipt: {log}");
     assert!(
         !log.contains("900000001") && !log.contains("thu@") && !log.contains("Bí Mật"),
         "{log}"

@@ -54,7 +54,7 @@ impl Fleet {
             dedup_window: hour,
             idempotency_window: hour,
             comments: true,
-            secret: None,
+            secrets: vec![],
         };
         let mut stores: Vec<Arc<dyn Store>> = Vec::new();
         match &config.store.url {

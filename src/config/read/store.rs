@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::field::Field;
@@ -45,18 +45,19 @@ pub(super) fn store(mut section: Section<'_>) -> Store {
     };
     let secret = section.take("secret").map(|field| {
         let mark = field.mark();
-        let secret = secret::secret(field);
-        if (1..SECRET_BYTES_WANTED).contains(&secret.expose_secret().len()) {
+        let secrets = secret::secrets(field);
+        let is_short = |secret: &SecretString| secret.expose_secret().len() < SECRET_BYTES_WANTED;
+        if secrets.iter().any(is_short) {
             let problem = "a secret this short can be found by trying";
             mark.warn(problem, format!("take at least {SECRET_BYTES_WANTED} random characters"));
         }
-        secret
+        secrets
     });
     let retention = retention(section.section("retention"));
     section.finish();
     // SQLite is on this machine already: there is nothing to be away.
     let spool = spool.filter(|_| matches!(url, StoreUrl::Redis(_))).map(PathBuf::from);
-    Store { url, spool, secret, retention }
+    Store { url, spool, secret: secret.unwrap_or_default(), retention }
 }
 
 fn retention(mut section: Section<'_>) -> BTreeMap<State, Duration> {

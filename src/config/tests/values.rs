@@ -134,7 +134,7 @@ fn every_key_of_the_gateway_is_read() {
     assert_eq!(exposed(admin.token.as_slice()), ["admin-token"]);
     assert_eq!(store.url, StoreUrl::Redis(RedisUrl("redis://:pass@127.0.0.1:6379/0".into())));
     assert_eq!(store.spool.as_deref(), Some(Path::new("data/spool.db")));
-    assert_eq!(exposed(store.secret.as_slice()), ["store-secret-that-is-long"]);
+    assert_eq!(exposed(&store.secret), ["store-secret-that-is-long"]);
     let kept = [
         (State::Created, DAY * 31),
         (State::Merged, DAY * 32),

@@ -1,10 +1,10 @@
 //! `POST /api/forget`: a person is erased.
 
-use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
 
 use super::body::{self, Fields};
+use super::receipt::{Receipt, Searched, receipt_id};
 use super::shapes::{Forget, Forgotten};
 use super::store_problem;
 use crate::console::Console;
@@ -42,40 +42,29 @@ async fn forgotten(
     console.authorise(request)?;
     let body = body::read(payload).await?;
     let identity = identity(body, &console.region).map_err(body::invalid)?;
-    let erased = erase(console, vec![identity]).await.map_err(|why| match why {
-        NotErased::Spooled => {
-            let detail = "submissions wait in the spool, and one may be of that person: try again \
-                          when it is empty";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
-        }
-        NotErased::Store(error) => store_problem(&error),
-    })?;
-    Ok(HttpResponse::Ok().json(Forgotten { erased }))
+    let erased = erase(console, vec![identity]).await;
+    let receipt = erased.map_err(|error| store_problem(&error))?;
+    Ok(HttpResponse::Ok().json(Forgotten { erased: receipt.submissions, receipt }))
 }
 
-/// Why a person is not erased.
-pub(in crate::console) enum NotErased {
-    /// Submissions wait in the spool, and one may be of that person.
-    Spooled,
-    /// The store does not answer.
-    Store(StoreError),
-}
-
-/// Erases a person who is known by all of `identities`; how many submissions that were.
+/// Erases a person who is known by all of `identities`; the receipt says what was done.
 ///
 /// # Errors
-/// Nothing is erased.
+/// Nothing is erased in the store; what waited for it beside it may be.
 pub(in crate::console) async fn erase(
     console: &Console,
     identities: Vec<Identity>,
-) -> Result<u64, NotErased> {
-    if console.store.spool().is_some_and(|spool| spool.active) {
-        return Err(NotErased::Spooled);
-    }
-    let erased = console.store.forget(identities, console.clock.now()).await;
-    let erased = erased.map_err(NotErased::Store)?;
-    tracing::warn!(erased, "a person was erased");
-    Ok(erased)
+) -> Result<Receipt, StoreError> {
+    let spool = match console.store.spool() {
+        None => Searched::None,
+        Some(spool) if spool.active => Searched::Waiting,
+        Some(_) => Searched::Empty,
+    };
+    let at = console.clock.now();
+    let id = receipt_id()?;
+    let submissions = console.store.forget(identities, at).await?;
+    tracing::warn!(erased = submissions, receipt = id, "a person was erased");
+    Ok(Receipt::of(id, at, submissions, spool))
 }
 
 /// `{"phone":…}` or `{"email":…}`

@@ -8,6 +8,7 @@ mod events;
 pub(super) mod forget;
 mod lanes;
 pub(super) mod leads;
+pub(super) mod receipt;
 pub(super) mod replay;
 pub(super) mod shapes;
 mod stats;

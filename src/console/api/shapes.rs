@@ -10,6 +10,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::receipt::Receipt;
 use crate::lead::{
     DestinationId, Event, Phase, Phone, Record, SourceId, State, SubmissionId, Timestamp, TraceId,
 };
@@ -97,6 +98,10 @@ pub(super) struct Submission {
     /// The lead, where one could be made and nobody has asked for it to be forgotten.
     #[schema(required)]
     lead: Option<LeadView>,
+    /// Whether what is stored of the person cannot be opened: damaged, or sealed with a secret that
+    /// `store.secret` does not name any more. Left out where it can.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unreadable: bool,
     /// CareSoft's ids, once created.
     #[schema(required)]
     upstream: Option<UpstreamView>,
@@ -215,6 +220,7 @@ impl From<Record> for Submission {
             received_at: record.received_at,
             settled_at: record.settled_at,
             lead: record.lead.map(LeadView::from),
+            unreadable: record.unreadable,
             upstream,
             duplicate_of: record.duplicate_of,
             reason: record.reason,
@@ -282,6 +288,7 @@ pub(super) struct ReplayedMany {
 #[serde(deny_unknown_fields)]
 pub(super) struct Forgotten {
     pub(super) erased: u64,
+    pub(super) receipt: Receipt,
 }
 
 /// Every lane.

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use super::lead::find;
 use super::trouble::MENDABLE;
 use super::visit::{Posted, Refusal, Visit};
-use crate::console::api::forget::{NotErased, erase};
+use crate::console::api::forget::erase;
 use crate::console::api::replay::{Anew, anew, corrected};
 use crate::delivery::{Order, give_order};
 use crate::lead::{Identity, Record, State};
@@ -160,12 +160,10 @@ async fn forgotten(visit: &Visit, id: &str, payload: Payload) -> Result<HttpResp
     if identities.is_empty() {
         return Err(Refusal::Missing);
     }
-    erase(&visit.console, identities).await.map_err(|why| match why {
-        NotErased::Spooled => Refusal::Conflict(visit.w.spooled_still.to_owned()),
-        NotErased::Store(error) => error.into(),
-    })?;
+    let receipt = erase(&visit.console, identities).await?;
     visit.console.pages.forget_figures();
-    Ok(visit.done(&format!("/leads/{}", record.id), "forgotten"))
+    let done = format!("forgotten-{}", receipt.id);
+    Ok(visit.done(&format!("/leads/{}", record.id), &done))
 }
 
 /// What the record's person is known by.

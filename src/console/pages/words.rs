@@ -255,8 +255,9 @@ words! {
     sample_kept_nothing: "The source has taken the sample, and keeps nothing of it.", "Nguồn đã nhận lượt gửi thử và không lưu gì.";
     no_sample: "This preset has no sample. Send a file of yours:", "Mẫu này không có lượt gửi thử. Hãy gửi một tệp của bạn:";
     done_sampled: "The sample was sent. This is what came of it", "Đã gửi thử. Đây là kết quả";
-    spooled_still: "Submissions wait in the spool, and one may be of this person. Try again when it is empty.",
-        "Còn lượt gửi trong bộ đệm, có thể của người này. Hãy thử lại khi bộ đệm đã trống.";
+    receipt: "Receipt", "Biên nhận";
+    unreadable: "What is stored of this person cannot be opened: it is damaged, or sealed with a secret that store.secret does not name any more.",
+        "Không mở được dữ liệu đã lưu của người này: dữ liệu bị hỏng, hoặc được niêm phong bằng khóa không còn trong store.secret.";
     opens_elsewhere: "opens CareSoft in a new tab", "mở CareSoft trong thẻ mới";
     guide_is_english: "The guide is written in English.", "Hướng dẫn viết bằng tiếng Anh.";
     embed: "In a web page", "Gắn vào trang web";

@@ -35,7 +35,7 @@ impl Bed {
             dedup_window: SECOND,
             idempotency_window: SECOND,
             comments: true,
-            secret: None,
+            secrets: vec![],
         };
         Arc::new(Sqlite::open(&folder.path().join("leads.db"), options).unwrap())
     }

@@ -166,8 +166,12 @@ impl Store for AwayUntil {
 /// when a test says so.
 async fn leased(away_until: Timestamp) -> (Lane, Work, TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        Options { dedup_window: MINUTE, idempotency_window: MINUTE, comments: true, secret: None };
+    let options = Options {
+        dedup_window: MINUTE,
+        idempotency_window: MINUTE,
+        comments: true,
+        secrets: vec![],
+    };
     let sqlite = Sqlite::open(&folder.path().join("leads.db"), options).unwrap();
     let store: Arc<dyn Store> = Arc::new(AwayUntil(away_until, sqlite));
     let text = "[admin]\ntoken = \"token-of-a-test\"\n[destinations.main]\ndomain = \"sandbox\"\n\

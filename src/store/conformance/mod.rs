@@ -16,6 +16,7 @@ pub(crate) mod lanes;
 pub(crate) mod looking;
 pub(crate) mod notices;
 pub(crate) mod queue;
+pub(crate) mod rotation;
 
 use std::any::Any;
 use std::ops::Deref;
@@ -28,12 +29,17 @@ use crate::lead::{DestinationId, Event, Record, State, SubmissionId, Timestamp, 
 
 /// What the suite expects a store to be opened with.
 pub(crate) fn options() -> Options {
-    Options { dedup_window: WINDOW, idempotency_window: REMEMBERED, comments: true, secret: None }
+    Options {
+        dedup_window: WINDOW,
+        idempotency_window: REMEMBERED,
+        comments: true,
+        secrets: vec![],
+    }
 }
 
 /// The same with a secret: what is stored is sealed, and nothing else is different.
 pub(crate) fn options_with_secret() -> Options {
-    Options { secret: Some("a secret of some length".into()), ..options() }
+    Options { secrets: vec!["a secret of some length".into()], ..options() }
 }
 
 /// How long a person's first submission claims them.

@@ -23,17 +23,13 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use self::seal::SealingKey;
+pub(super) use self::seal::SealingKey;
 use self::squeeze::Form;
-use super::identity::{IdentityKey, derived};
+use super::identity::IdentityKey;
 use crate::lead::{Lead, RawBody};
 
 /// Of everything in this folder, dictionary and lists of names included.
 const VERSION: u8 = 1;
-
-/// Changing a label makes everything that is stored unreadable: they are part of the stored format.
-const KEY_LABEL: &[u8] = b"leadgate sealing key 1";
-const KEY_ID_LABEL: &[u8] = b"leadgate sealing key id 1";
 
 /// What is stored of one submission's person.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -69,14 +65,16 @@ enum Kind {
     Person = 0,
     Body = 1,
     Bytes = 2,
+    Key = 3,
 }
 
 /// What a store keeps secrets with: the key of its identity hashes and, where it has a secret, the
-/// one that payloads are sealed with. Cheap to clone.
+/// ones that payloads are sealed with: the first seals, any of them opens. Cheap to clone.
 #[derive(Clone)]
 pub struct Vault {
     key: IdentityKey,
-    seal: Option<Arc<SealingKey>>,
+    /// Empty in a store without a secret.
+    seals: Arc<[SealingKey]>,
 }
 
 impl fmt::Debug for Vault {
@@ -86,17 +84,20 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// The vault of `store.secret`: what it closes is sealed.
+    /// The vault of a store with secrets: what it closes is sealed with the first.
+    pub(super) fn sealing(key: IdentityKey, seals: Arc<[SealingKey]>) -> Self {
+        Self { key, seals }
+    }
+
+    /// The vault of a store that began with this secret: what it closes is sealed.
     pub fn from_secret(secret: &SecretString) -> Self {
-        let [first, second, ..] = derived(secret, KEY_ID_LABEL);
-        let seal = SealingKey::new([first, second], &derived(secret, KEY_LABEL));
-        Self { key: IdentityKey::from_secret(secret), seal: Some(Arc::new(seal)) }
+        Self::sealing(IdentityKey::from_secret(secret), Arc::from([SealingKey::of_secret(secret)]))
     }
 
     /// The vault of a store that has no secret. What it closes is compressed and not sealed: the
     /// key would lie beside it.
     pub fn from_random(bytes: &[u8; 32]) -> Self {
-        Self { key: IdentityKey::from_random(bytes), seal: None }
+        Self { key: IdentityKey::from_bytes(bytes), seals: Arc::from([]) }
     }
 
     /// What persons are recognised by.
@@ -106,7 +107,7 @@ impl Vault {
 
     /// Whether what it closes is sealed.
     pub fn is_sealing(&self) -> bool {
-        self.seal.is_some()
+        !self.seals.is_empty()
     }
 
     /// A payload as it is stored.
@@ -159,12 +160,25 @@ impl Vault {
         self.open_kind(Kind::Bytes, stored)
     }
 
+    /// An identity key as a store keeps it for a secret that it is not derived from.
+    pub(super) fn close_key(&self, key: &[u8; 32]) -> Vec<u8> {
+        self.close_kind(Kind::Key, key)
+    }
+
+    /// The key that [`Vault::close_key`] was given.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when it cannot be told.
+    pub(super) fn open_key(&self, stored: &[u8]) -> Result<[u8; 32], Unreadable> {
+        self.open_kind(Kind::Key, stored)?.try_into().map_err(|_| Unreadable)
+    }
+
     fn close_kind(&self, kind: Kind, text: &[u8]) -> Vec<u8> {
         squeeze::squeeze(text, |form, squeezed| {
             let header = Header { kind, is_sealed: self.is_sealing(), form }.byte();
             let mut stored = Vec::with_capacity(1 + seal::OVERHEAD + squeezed.len());
             stored.push(header);
-            match &self.seal {
+            match self.seals.first() {
                 Some(key) => key.seal(header, squeezed, &mut stored),
                 None => stored.extend_from_slice(squeezed),
             }
@@ -175,14 +189,14 @@ impl Vault {
     fn open_kind(&self, kind: Kind, stored: &[u8]) -> Result<Vec<u8>, Unreadable> {
         let (byte, rest) = stored.split_first().ok_or(Unreadable)?;
         let header = Header::of(*byte).filter(|header| header.kind == kind).ok_or(Unreadable)?;
-        match (header.is_sealed, &self.seal) {
-            (true, Some(key)) => {
-                squeeze::expand(header.form, &key.open(*byte, rest)?).ok_or(Unreadable)
-            }
-            (false, None) => squeeze::expand(header.form, rest).ok_or(Unreadable),
-            // Nobody gets anything believed by leaving the seal away.
-            _ => Err(Unreadable),
+        if header.is_sealed != self.is_sealing() {
+            return Err(Unreadable); // nobody gets anything believed by leaving the seal away
         }
+        if !header.is_sealed {
+            return squeeze::expand(header.form, rest).ok_or(Unreadable);
+        }
+        let opened = self.seals.iter().find_map(|key| key.open(*byte, rest).ok());
+        squeeze::expand(header.form, &opened.ok_or(Unreadable)?).ok_or(Unreadable)
     }
 }
 
@@ -207,7 +221,7 @@ impl Header {
     }
 
     fn of(byte: u8) -> Option<Self> {
-        let kinds = [Kind::Person, Kind::Body, Kind::Bytes];
+        let kinds = [Kind::Person, Kind::Body, Kind::Bytes, Kind::Key];
         let forms = [Form::Plain, Form::Block, Form::Frame];
         let (kind, form) = (usize::from(byte >> 3 & 0b11), usize::from(byte & 0b11));
         let header =

@@ -4,8 +4,14 @@ use std::cell::RefCell;
 use std::fmt;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use secrecy::SecretString;
 
 use super::Unreadable;
+use crate::store::identity::derived;
+
+/// Changing a label makes everything that is stored unreadable: they are part of the stored format.
+const KEY_LABEL: &[u8] = b"leadgate sealing key 1";
+const KEY_ID_LABEL: &[u8] = b"leadgate sealing key id 1";
 
 /// Which key it is, a nonce; behind the text its tag.
 pub(super) const OVERHEAD: usize = KEY_ID + NONCE_LEN + TAG;
@@ -14,14 +20,20 @@ const TAG: usize = 16;
 
 /// What payloads are sealed with. Every payload has a random nonce of 96 bits: for one secret, two
 /// of 2³² payloads have the same with a probability of 2⁻³³.
-pub(super) struct SealingKey {
+pub(in crate::store) struct SealingKey {
     id: [u8; KEY_ID],
     key: LessSafeKey,
 }
 
 impl SealingKey {
+    /// The key that belongs to one secret.
+    pub(in crate::store) fn of_secret(secret: &SecretString) -> Self {
+        let [first, second, ..] = derived(secret, KEY_ID_LABEL);
+        Self::new([first, second], &derived(secret, KEY_LABEL))
+    }
+
     /// `id` tells the keys of one store apart, and nothing about them.
-    pub(super) fn new(id: [u8; KEY_ID], key: &[u8; 32]) -> Self {
+    fn new(id: [u8; KEY_ID], key: &[u8; 32]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, key).expect("AES-256 takes 32 bytes");
         Self { id, key: LessSafeKey::new(key) }
     }

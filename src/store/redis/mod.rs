@@ -7,6 +7,7 @@
 
 mod address;
 mod admit;
+mod greeting;
 mod hearsay;
 mod journal;
 mod lanes;
@@ -27,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::{FromRedisValue, cmd, from_redis_value};
+use redis::{cmd, from_redis_value};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -38,6 +39,7 @@ use self::journal::Journal;
 use self::link::Link;
 use self::server::{Durability, Unfit};
 use super::dedup::Dedup;
+use super::keyring::{KeyBytes, Keyring};
 use super::payload::Vault;
 use super::{
     Admission, Content, Depth, Health, Lease, Leased, Ledger, Notices, Options, Outcome, Overheard,
@@ -68,11 +70,13 @@ pub struct Redis {
 struct Inner {
     link: Link,
     options: Options,
+    /// Of the secrets, where there are any.
+    keyring: Option<Keyring>,
     dedup: Dedup,
-    /// Made of the secret, or of the key that is kept in Redis.
+    /// Made of the secrets and of the key that Redis was begun with.
     vault: RwLock<Option<Arc<Vault>>>,
-    /// The key that was found in Redis: written there again, should it have come back empty.
-    kept: Mutex<Option<[u8; 32]>>,
+    /// The identity key that Redis was begun with: told there again, should it have come back empty.
+    kept: Mutex<Option<KeyBytes>>,
     /// The connection over which the vault was last compared with Redis, and destinations named.
     greeted: AtomicU64,
     destinations: Mutex<BTreeSet<DestinationId>>,
@@ -113,12 +117,12 @@ impl Redis {
             Unfit::Unreachable(error) => StoreError::Unavailable(error.to_string()).into(),
             unfit => OpenError::Unfit(unfit.to_string()),
         })?;
-        let vault = options.secret.as_ref().map(|secret| Arc::new(Vault::from_secret(secret)));
         let inner = Arc::new(Inner {
             link,
             dedup: Dedup::of(&options),
+            keyring: Keyring::of(&options.secrets),
             options,
-            vault: RwLock::new(vault),
+            vault: RwLock::new(None),
             kept: Mutex::new(None),
             greeted: AtomicU64::new(0),
             destinations: Mutex::default(),
@@ -171,73 +175,6 @@ impl Redis {
 }
 
 impl Inner {
-    /// The vault, once it is known to be Redis's own. Asked again over each new connection: Redis
-    /// may have come back empty, and the next process must find the same key there.
-    async fn vault(&self) -> Result<Arc<Vault>, StoreError> {
-        if self.closed.load(Ordering::Acquire) {
-            return Err(closed());
-        }
-        let connection = self.link.generation();
-        let known = self.vault.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match known {
-            Some(vault) if self.greeted.load(Ordering::Acquire) == connection => Ok(vault),
-            known => self.greet(known, connection).await,
-        }
-    }
-
-    async fn greet(
-        &self,
-        known: Option<Arc<Vault>>,
-        connection: u64,
-    ) -> Result<Arc<Vault>, StoreError> {
-        let vault = match known {
-            Some(vault) if self.options.secret.is_some() => vault,
-            _ => self.kept_vault().await?,
-        };
-        let own = vault.key().fingerprint();
-        let begun: Vec<u8> = self.first_said("fingerprint", own.as_bytes()).await?;
-        if begun != own.as_bytes() {
-            return Err(StoreError::Unavailable(
-                "what is in Redis was begun with another store.secret (or with none) and would \
-                 recognise nobody: set the one it was begun with, or begin with an empty database"
-                    .into(),
-            ));
-        }
-        *self.vault.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&vault));
-        let known = self.known().clone();
-        for destination in &known {
-            self.name(destination).await?;
-        }
-        self.greeted.store(connection, Ordering::Release);
-        Ok(vault)
-    }
-
-    /// What all gateways share is compared again with the next call.
-    fn greet_again(&self) {
-        self.greeted.store(0, Ordering::Release);
-    }
-
-    /// The vault of a store without a secret: whose key is first there is everybody's.
-    async fn kept_vault(&self) -> Result<Arc<Vault>, StoreError> {
-        let known = *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = known.map_or_else(random_key, Ok)?;
-        let kept: Vec<u8> = self.first_said("identity_key", &own).await?;
-        let key = kept.try_into().map_err(|_| record::unreadable("the identity key"))?;
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
-        Ok(Arc::new(Vault::from_random(&key)))
-    }
-
-    /// Writes a field that nobody wrote yet; what is there now.
-    async fn first_said<T: FromRedisValue>(
-        &self,
-        field: &str,
-        value: &[u8],
-    ) -> Result<T, StoreError> {
-        self.link.send(cmd("HSETNX").arg(META).arg(field).arg(value)).await?;
-        let kept = self.link.send(cmd("HGET").arg(META).arg(field)).await?;
-        from_redis_value(kept).map_err(|_| record::unreadable("what all gateways share"))
-    }
-
     /// Notes that there is such a destination.
     async fn know(&self, destination: &DestinationId) -> Result<(), StoreError> {
         if self.known().contains(destination) {
@@ -443,13 +380,6 @@ impl Store for Redis {
 
 fn closed() -> StoreError {
     StoreError::Unavailable("it is closed".into())
-}
-
-fn random_key() -> Result<[u8; 32], StoreError> {
-    let mut key = [0; 32];
-    getrandom::fill(&mut key)
-        .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
-    Ok(key)
 }
 
 /// 16 random hexadecimal digits.

@@ -126,10 +126,10 @@ pub(super) fn read(
     let lead_id = parts.text().and_then(|id| id.parse().ok());
     let requester_id = parts.text().and_then(|id| id.parse().ok());
     let reason = parts.text();
-    let Payload { external_id, lead } = match parts.bytes() {
-        Some(payload) => open(vault, &payload)?,
-        None => Payload::default(),
-    };
+    // One that cannot be opened does not take the others of its page with it.
+    let opened = parts.bytes().map(|payload| vault.open(&payload));
+    let unreadable_payload = matches!(opened, Some(Err(_)));
+    let Payload { external_id, lead } = opened.and_then(Result::ok).unwrap_or_default();
     let trace_id = parts.trace();
     let history = match parts.next() {
         Value::Array(events) => history(received_at, began, events)?,
@@ -151,6 +151,7 @@ pub(super) fn read(
         received_at,
         settled_at,
         lead,
+        unreadable: unreadable_payload,
         upstream: lead_id.map(|lead_id| Upstream { lead_id, requester_id }),
         duplicate_of,
         reason,
@@ -159,13 +160,9 @@ pub(super) fn read(
     Ok(Numbered { number: u64::try_from(number).unwrap_or(0), record })
 }
 
-pub(super) fn open(vault: &Vault, payload: &[u8]) -> Result<Payload, StoreError> {
-    vault.open(payload).map_err(|_| unreadable("a record's payload"))
-}
-
 /// The lead in a payload.
 pub(super) fn lead(vault: &Vault, payload: &[u8]) -> Option<Lead> {
-    open(vault, payload).ok()?.lead
+    vault.open(payload).ok()?.lead
 }
 
 /// An event as scripts keep it, but for when it was: its words, and what may speak of the person.

@@ -13,9 +13,13 @@ use crate::store::redis::tests::servers::Redis as Server;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn open(server: &Server, folder: &TempDir, bytes_max: u64) -> Spooled {
-    let redis = Redis::open(&RedisUrl(server.url()), options_with_secret()).await.unwrap();
+    open_with(server, folder, bytes_max, options_with_secret()).await
+}
+
+async fn open_with(server: &Server, folder: &TempDir, bytes_max: u64, options: Options) -> Spooled {
+    let redis = Redis::open(&RedisUrl(server.url()), options.clone()).await.unwrap();
     let path = folder.path().join("spool.db");
-    Spooled::open_bounded(redis, &path, options_with_secret(), bytes_max).await.unwrap()
+    Spooled::open_bounded(redis, &path, options, bytes_max).await.unwrap()
 }
 
 async fn drained(store: &Spooled) {
@@ -51,9 +55,6 @@ async fn what_is_spooled_is_admitted_as_it_was_and_in_order() {
         ids.push(id);
     }
     assert_eq!(store.spool(), Some(SpoolState { active: true, depth: 8 }));
-    let forgetting = store.forget(vec![conformance::phone(11)], at(5)).await;
-    assert!(matches!(forgetting, Err(StoreError::Unavailable(_))), "not while they wait");
-
     server.start_again();
     drained(&store).await;
     let record = conformance::record(&store, ids[0]).await;
@@ -74,6 +75,67 @@ async fn what_is_spooled_is_admitted_as_it_was_and_in_order() {
     let ledger = store.ledger().await.unwrap();
     assert_eq!((ledger.accepted(), ledger.residue()), (7, 0));
     form().phone(14).accepted(&store).await; // by Redis again
+}
+
+#[tokio::test]
+async fn what_was_spooled_under_the_old_secret_is_admitted_under_the_new_one() {
+    let (mut server, folder) = (Server::start(), TempDir::new().unwrap());
+    server.kill();
+    let store = open(&server, &folder, BYTES_MAX).await;
+    let form = form().phone(11).says("trước");
+    let (id, verdict) = form.send(&store).await;
+    assert_eq!(verdict, Verdict::Spooled);
+    store.close().await;
+    drop(store);
+    let old = options_with_secret().secrets.remove(0);
+    let rotated = Options { secrets: vec!["another secret of sixteen".into(), old], ..options() };
+    let store = open_with(&server, &folder, BYTES_MAX, rotated).await;
+    assert_eq!(store.spool(), Some(SpoolState { active: true, depth: 1 }));
+    server.start_again();
+    drained(&store).await;
+    assert!(conformance::record(&store, id).await.lead == Some(form.lead()));
+}
+
+#[tokio::test]
+async fn who_is_forgotten_while_they_wait_comes_out_erased() {
+    let (mut server, folder) = (Server::start(), TempDir::new().unwrap());
+    server.kill();
+    let store = open(&server, &folder, BYTES_MAX).await;
+    let theirs = [
+        form().phone(11).email("thu").says("trước").delivery("evt-1").external_id("f-1"),
+        form().phone(12).email("thu").at(at(1)),
+        form().phone(13).email("thu").quarantined().at(at(2)),
+        form().phone(14).email("thu").test().at(at(3)),
+    ];
+    let mut erased = Vec::new();
+    for form in &theirs {
+        erased.push(form.send(&store).await.0);
+    }
+    let (other, _) = form().phone(15).at(at(4)).send(&store).await;
+    let before = store.shared.bytes.load(Ordering::Relaxed);
+    let forgetting = store.forget(vec![conformance::email("thu")], at(5)).await;
+    assert!(matches!(forgetting, Err(StoreError::Unavailable(_))), "Redis is away");
+    assert!(store.shared.bytes.load(Ordering::Relaxed) < before);
+    assert_eq!(store.spool(), Some(SpoolState { active: true, depth: 5 }));
+    for (_, entry) in store.shared.file.spooled(10).await.unwrap() {
+        let waiting = entry::read(&store.shared.vault, &entry).unwrap();
+        let is_theirs = erased.contains(&waiting.id);
+        assert_eq!(matches!(waiting.content, Content::Deletion), is_theirs);
+    }
+
+    server.start_again();
+    drained(&store).await;
+    for id in &erased {
+        let record = conformance::record(&store, *id).await;
+        assert_eq!((record.state, record.lead.is_none()), (State::Erased, true));
+        assert_eq!(record.external_id, None);
+    }
+    assert_eq!(conformance::state(&store, other).await, State::Pending);
+    let ledger = store.ledger().await.unwrap();
+    assert_eq!((ledger.accepted(), ledger.residue()), (5, 0));
+    assert_eq!(theirs[0].send(&store).await.1, Verdict::Repeated { id: erased[0] });
+    form().phone(11).email("thu").at(at(6)).accepted(&store).await; // nobody is known by it
+    assert_eq!(store.forget(vec![conformance::email("thu")], at(7)).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
+use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::fault::Fault;
+use crate::store::identity::IdentityHash;
+use crate::store::keyring::{self, KeyBytes, Keyring};
 use crate::store::payload::Vault;
 use crate::store::{Options, StoreError};
 
@@ -138,8 +141,8 @@ pub(super) fn prepare(db: &Connection, database: &Path, log_max: u64) -> Result<
     db.pragma_update(None, "journal_size_limit", limit).map_err(|error| told(error.into()))
 }
 
-/// The vault of the secret, or of the key that the store keeps. A store is refused with another one
-/// than it began with: it could read nothing and would recognise nobody, and every person would
+/// The vault of the secrets, or of the key that the store keeps. A store is refused when none of
+/// them leads to the key that it began with: it would recognise nobody, and every person would
 /// become a second lead.
 pub(super) fn vault(
     db: &Connection,
@@ -147,29 +150,45 @@ pub(super) fn vault(
     options: &Options,
 ) -> Result<Vault, StoreError> {
     let told = |error: rusqlite::Error| in_file(database, &error.into());
-    let vault = match &options.secret {
-        Some(secret) => Vault::from_secret(secret),
-        None => {
-            let kept: Option<[u8; 32]> = read_meta(db, "identity_key").map_err(told)?;
-            let bytes = kept.map_or_else(random, Ok)?;
-            write_meta(db, "identity_key", &bytes).map_err(told)?;
-            Vault::from_random(&bytes)
+    let began_with: Option<[u8; IdentityHash::LEN]> =
+        read_meta(db, "identity_fingerprint").map_err(told)?;
+    let Some(keyring) = Keyring::of(&options.secrets) else {
+        let kept: Option<KeyBytes> = read_meta(db, "identity_key").map_err(told)?;
+        let key = kept.map_or_else(random, Ok)?;
+        if began_with.is_some_and(|began| began != *keyring::fingerprint_of(&key).as_bytes()) {
+            return Err(another_secret(database));
         }
+        write_meta(db, "identity_key", &key).map_err(told)?;
+        begin_with(db, &key).map_err(told)?;
+        return Ok(Vault::from_random(&key));
     };
-    let fingerprint = vault.key().fingerprint();
-    let began_with: Option<[u8; 16]> = read_meta(db, "identity_fingerprint").map_err(told)?;
-    match began_with {
-        None => write_meta(db, "identity_fingerprint", fingerprint.as_bytes()).map_err(told)?,
-        Some(bytes) if bytes == *fingerprint.as_bytes() => {}
-        Some(_) => {
-            return Err(StoreError::Unavailable(format!(
-                "{} was begun with another store.secret (or with none), and could not be read: \
-                 set the one it was begun with, or begin with a new file",
-                database.display()
-            )));
-        }
+    let kept: Vec<Option<Vec<u8>>> = keyring
+        .names()
+        .iter()
+        .map(|name| read_meta(db, name))
+        .collect::<Result<_, _>>()
+        .map_err(told)?;
+    let key = match began_with {
+        None => keyring.first(),
+        Some(began) => keyring.find(&began, &kept).ok_or_else(|| another_secret(database))?,
+    };
+    begin_with(db, &key).map_err(told)?;
+    for (name, copy) in keyring.lacking(&key, &kept) {
+        put_meta(db, name, &copy).map_err(told)?;
     }
-    Ok(vault)
+    Ok(keyring.vault(&key))
+}
+
+fn begin_with(db: &Connection, key: &KeyBytes) -> Result<(), rusqlite::Error> {
+    write_meta(db, "identity_fingerprint", keyring::fingerprint_of(key).as_bytes())
+}
+
+fn another_secret(database: &Path) -> StoreError {
+    StoreError::Unavailable(format!(
+        "{} was begun with another store.secret (or with none): set the one it was begun with, or \
+         that one behind the new one (store.secret = [new, old]), or begin with a new file",
+        database.display()
+    ))
 }
 
 fn create_tables(db: &Connection) -> Result<(), Fault> {
@@ -195,15 +214,18 @@ fn pragma(db: &Connection, name: &str) -> Result<i64, Fault> {
     Ok(db.pragma_query_value(None, name, |row| row.get(0))?)
 }
 
-fn read_meta<const N: usize>(
-    db: &Connection,
-    name: &str,
-) -> Result<Option<[u8; N]>, rusqlite::Error> {
+fn read_meta<T: FromSql>(db: &Connection, name: &str) -> Result<Option<T>, rusqlite::Error> {
     db.query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0)).optional()
 }
 
+/// Writes what nobody wrote before.
 fn write_meta(db: &Connection, name: &str, value: &[u8]) -> Result<(), rusqlite::Error> {
     db.execute("INSERT OR IGNORE INTO meta (name, value) VALUES (?1, ?2)", (name, value)).map(drop)
+}
+
+/// Writes it, whatever was there.
+fn put_meta(db: &Connection, name: &str, value: &[u8]) -> Result<(), rusqlite::Error> {
+    db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", (name, value)).map(drop)
 }
 
 fn random() -> Result<[u8; 32], StoreError> {

@@ -31,7 +31,11 @@ pub(super) fn read(row: &Row<'_>, vault: &Vault, detail: Detail) -> Result<Recor
             history::whole(received_at, began, later.as_deref())?
         }
     };
-    let Payload { external_id, lead } = payload(vault, row.get("payload")?)?;
+    // One that cannot be opened does not take the others of its page with it.
+    let stored: Option<Vec<u8>> = row.get("payload")?;
+    let opened = stored.map(|stored| vault.open(&stored));
+    let unreadable = matches!(opened, Some(Err(_)));
+    let Payload { external_id, lead } = opened.and_then(Result::ok).unwrap_or_default();
     Ok(Record {
         id: row.get("id")?,
         state,
@@ -43,6 +47,7 @@ pub(super) fn read(row: &Row<'_>, vault: &Vault, detail: Detail) -> Result<Recor
         received_at,
         settled_at: row.get("settled_at")?,
         lead,
+        unreadable,
         upstream: upstream(row)?,
         duplicate_of: row.get("duplicate_of")?,
         reason: row.get("reason")?,

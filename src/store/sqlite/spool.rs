@@ -34,6 +34,42 @@ impl Sqlite {
         self.read(move |db| first(db, max)).await
     }
 
+    /// The first entries behind a place, in order.
+    pub(in crate::store) async fn spooled_after(
+        &self,
+        place: i64,
+        max: u32,
+    ) -> Result<Vec<Entry>, StoreError> {
+        self.read(move |db| {
+            let mut select = db.prepare_cached(
+                "SELECT seq, entry FROM spool WHERE aside = 0 AND seq > ?1 ORDER BY seq LIMIT ?2",
+            )?;
+            let rows = select.query_map((place, max), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    /// The place of the last entry; 0 when there is none.
+    pub(in crate::store) async fn newest_spooled(&self) -> Result<i64, StoreError> {
+        self.read(|db| {
+            let sql = "SELECT coalesce(max(seq), 0) FROM spool";
+            Ok(db.query_row(sql, [], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    /// Writes other entries in the places of these.
+    pub(in crate::store) async fn respool(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        self.write(move |transaction| {
+            let sql = "UPDATE spool SET entry = ?2 WHERE seq = ?1";
+            let mut change = transaction.db.prepare_cached(sql)?;
+            entries.iter().try_for_each(|entry| change.execute((entry.0, &entry.1)).map(drop))?;
+            Ok(())
+        })
+        .await
+    }
+
     /// Removes entries that are somewhere else by now.
     pub(in crate::store) async fn unspool(&self, places: Vec<i64>) -> Result<(), StoreError> {
         self.each(places, "DELETE FROM spool WHERE seq = ?1").await

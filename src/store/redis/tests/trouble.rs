@@ -101,10 +101,48 @@ async fn a_redis_that_comes_back_empty_knows_the_same_people_by_the_same_key() {
 async fn another_secret_is_refused() {
     let server = Server::start();
     form().phone(11).accepted(&open(&server).await).await;
-    let secret = Some("another secret of sixteen".into());
-    let opened = Redis::open(&RedisUrl(server.url()), Options { secret, ..options() }).await;
+    let secrets = vec!["another secret of sixteen".into()];
+    let opened = Redis::open(&RedisUrl(server.url()), Options { secrets, ..options() }).await;
     let Err(OpenError::Store(StoreError::Unavailable(problem))) = opened else { panic!() };
     assert!(problem.contains("store.secret"), "{problem}");
+}
+
+#[tokio::test]
+async fn a_person_stays_known_when_secrets_are_rotated() {
+    let server = Server::start();
+    conformance::rotation::a_person_stays_known(async |options| {
+        match Redis::open(&RedisUrl(server.url()), options).await {
+            Ok(store) => Ok(Arc::new(store) as Arc<dyn Store>),
+            Err(OpenError::Store(error)) => Err(error),
+            Err(OpenError::Unfit(problem)) => panic!("{problem}"),
+        }
+    })
+    .await;
+}
+
+/// Whoever is still running with the old secret first, and whoever has the new one first, are one
+/// fleet; and neither forgets when Redis does.
+#[tokio::test]
+async fn replicas_in_the_midst_of_a_rotation_know_the_same_people() {
+    let mut server = Server::start();
+    let url = RedisUrl(server.url());
+    let (old, new) = ("the old secret of sixteen", "the new secret of sixteen");
+    let with = |secrets: &[&'static str]| Options {
+        secrets: secrets.iter().map(|secret| (*secret).into()).collect(),
+        ..options()
+    };
+    let before = Redis::open(&url, with(&[old, new])).await.unwrap();
+    let after = Redis::open(&url, with(&[new, old])).await.unwrap();
+    let lead = form().phone(11).accepted(&before).await;
+    form().phone(11).says("again").merged(&after, lead).await;
+    let other = form().phone(12);
+    let sealed_anew = other.accepted(&after).await;
+    assert!(conformance::record(&before, sealed_anew).await.lead == Some(other.lead()));
+    server.kill();
+    server.start_empty();
+    let lead = until_accepted(&after, 11).await;
+    let alone = Redis::open(&url, with(&[new])).await.unwrap();
+    form().phone(11).says("once more").merged(&alone, lead).await;
 }
 
 /// Whoever did not hear that it was taken sends it again; that makes no second one of it.

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use super::*;
 use crate::lead::State;
 use crate::store::Task;
-use crate::store::conformance::{self, at, form, phone};
+use crate::store::conformance::{self, at, form, phone, rotation};
 
 #[tokio::test]
 async fn a_closed_store_leaves_one_file_and_opens_again() {
@@ -56,8 +56,10 @@ async fn only_the_owner_reads_the_files() {
 
 #[tokio::test]
 async fn a_store_is_opened_with_the_secret_it_began_with() {
-    let with =
-        |secret: Option<&str>| Options { secret: secret.map(SecretString::from), ..options() };
+    let with = |secret: Option<&str>| Options {
+        secrets: secret.map(SecretString::from).into_iter().collect(),
+        ..options()
+    };
     for (first, other) in [(Some("one"), Some("two")), (Some("one"), None), (None, Some("one"))] {
         let folder = Folder::new();
         let store = folder.try_open(&with(first)).unwrap();
@@ -68,6 +70,15 @@ async fn a_store_is_opened_with_the_secret_it_began_with() {
         let store = folder.try_open(&with(first)).unwrap();
         form().phone(11).merged(&store, lead).await;
     }
+}
+
+#[tokio::test]
+async fn a_person_stays_known_when_secrets_are_rotated() {
+    let folder = Folder::new();
+    rotation::a_person_stays_known(async |options| {
+        folder.try_open(&options).map(|store| Arc::new(store) as Arc<dyn Store>)
+    })
+    .await;
 }
 
 #[test]

@@ -1,0 +1,58 @@
+//! Erasing a person from what waits in the file. An entry of theirs is not taken out, since its
+//! sender was told that it is accepted: it becomes one that is kept as `erased` when Redis takes it.
+
+use super::{DRAINED_MAX, Shared, entry};
+use crate::lead::Identity;
+use crate::store::identity::named;
+use crate::store::{Admission, Content, StoreError};
+
+impl Shared {
+    /// Erases a person from what is in the file now; how many entries were the person's. What
+    /// cannot be read stays, and so does a notice: whose it is nobody knows yet.
+    pub(super) async fn forget_waiting(&self, identities: &[Identity]) -> Result<u64, StoreError> {
+        let _alone = self.emptying.lock().await;
+        let newest = self.file.newest_spooled().await?;
+        let (mut after, mut erased) = (0, 0);
+        while after < newest {
+            let entries = self.file.spooled_after(after, DRAINED_MAX).await?;
+            let Some((last, _)) = entries.last() else { break };
+            after = *last;
+            let mut anew = Vec::new();
+            let mut bytes_less = 0;
+            for (place, stored) in entries {
+                let admission = entry::read(&self.vault, &stored);
+                let Some(admission) = admission.filter(|one| is_of(one, identities)) else {
+                    continue;
+                };
+                let without = entry::write(&self.vault, &without_person(admission));
+                bytes_less += stored.len().saturating_sub(without.len());
+                anew.push((place, without));
+            }
+            if !anew.is_empty() {
+                erased += anew.len() as u64;
+                self.file.respool(anew).await?;
+                self.gone(0, bytes_less);
+            }
+        }
+        Ok(erased)
+    }
+}
+
+/// Whether the store would know it by one of the identities.
+fn is_of(admission: &Admission, identities: &[Identity]) -> bool {
+    let known = match &admission.content {
+        Content::Lead { identities, .. } => identities.clone(),
+        Content::Quarantined { lead: Some(lead), .. } | Content::Test { lead } => named(lead),
+        Content::Quarantined { lead: None, .. } | Content::Notice { .. } | Content::Deletion => {
+            return false;
+        }
+    };
+    known.iter().any(|identity| identities.contains(identity))
+}
+
+/// What stays is what stays of a record: ids, times, and by what the delivery is known again.
+fn without_person(admission: Admission) -> Admission {
+    // A deletion erases what has its external id: nothing has this one.
+    let external_id = Some(format!("forgotten {}", admission.id));
+    Admission { external_id, content: Content::Deletion, ..admission }
+}
