@@ -15,8 +15,7 @@ const REFUSED: [&str; 8] = ["false", "off", "no", "0", "n", "unchecked", "declin
 /// or its text as it came. The script of web pages sends `true: ` or `false: ` and the text beside
 /// the box.
 pub(super) fn answer(field: &Field) -> Answer {
-    let name =
-        field.names.first().map(|path| path.join(".")).unwrap_or_else(|| field.label.clone());
+    let name = field.names.first().map_or_else(|| field.label.clone(), |path| path.join("."));
     let is_told = field.label.starts_with(LABEL);
     let label = if is_told { field.label.clone() } else { format!("{LABEL}{}", field.label) };
     let key = (name != label).then_some(name);

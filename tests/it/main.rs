@@ -59,6 +59,7 @@ mod redis_starts;
 mod reload;
 mod replay;
 mod rollout;
+mod rotation;
 mod send;
 mod served;
 #[path = "../servers/mod.rs"]

@@ -46,7 +46,9 @@ pub(super) fn store(mut section: Section<'_>) -> Store {
     let secret = section.take("secret").map(|field| {
         let mark = field.mark();
         let secrets = secret::secrets(field);
-        let is_short = |secret: &SecretString| secret.expose_secret().len() < SECRET_BYTES_WANTED;
+        let is_short = |secret: &SecretString| {
+            (1..SECRET_BYTES_WANTED).contains(&secret.expose_secret().len())
+        };
         if secrets.iter().any(is_short) {
             let problem = "a secret this short can be found by trying";
             mark.warn(problem, format!("take at least {SECRET_BYTES_WANTED} random characters"));

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::config::{self, MapEnvironment};
+use crate::lead::{Answer, Attribution};
 
 /// The composer of a destination with these custom fields.
 fn composer(custom_fields: &str) -> Composer {
@@ -115,4 +116,36 @@ fn a_list_takes_the_place_of_the_one_before() {
     assert_eq!(sent(&composer, &[("loai", "m")]), []);
     composer.learn(&[]);
     assert_eq!(sent(&composer, &[("loai", "m")]), [], "a field that is gone takes no name");
+}
+
+#[test]
+fn a_consent_is_told_with_when_and_on_which_page() {
+    let answer = |label: &str, value: &str| Answer {
+        label: label.to_owned(),
+        value: value.to_owned(),
+        key: None,
+    };
+    let page_url = Some("https://shop.example.vn/lp?utm_source=fb".to_owned());
+    let lead = Lead {
+        answers: vec![answer("consent dong_y", "true: Tôi đồng ý"), answer("goi", "A")],
+        attribution: Attribution { page_url, ..Attribution::default() },
+        ..Lead::default()
+    };
+    let comment = |lead: &Lead| {
+        let voice = Voice {
+            id: SubmissionId::generate(),
+            source: &"website".parse().unwrap(),
+            received_at: Timestamp::from_millis(1_795_425_302_000),
+            lead,
+        };
+        composer("")
+            .render(COMMENT, &Composer::values(&voice, None, &FormFields::new(lead)))
+            .unwrap()
+    };
+    let expected = "consent dong_y: true: Tôi đồng ý (2026-11-23T09:15:02.000Z, \
+        https://shop.example.vn/lp)\ngoi: A\npage: https://shop.example.vn/lp?utm_source=fb";
+    assert_eq!(comment(&lead).trim(), expected);
+    let nowhere = Lead { attribution: Attribution::default(), ..lead };
+    let expected = "consent dong_y: true: Tôi đồng ý (2026-11-23T09:15:02.000Z)\ngoi: A";
+    assert_eq!(comment(&nowhere).trim(), expected);
 }
