@@ -196,7 +196,7 @@ async fn forget(desk: &Desk<'_>, id: &str) {
     desk.tab.click("#forget-sure").await;
     desk.tab.follow("#forget").await;
     let done = desk.text("#done").await;
-    assert!(done.contains("erasure-"), "{done}");
+    assert!(done.to_string().contains("erasure-"), "{done}");
     assert_eq!(desk.tab.run("document.querySelector('#state').dataset.state").await, "erased");
     let erased = eventually("it is erased", async || {
         Some(desk.gateway.record(id).await).filter(|record| record["state"] == "erased")
