@@ -13,7 +13,6 @@
 #![allow(clippy::disallowed_methods, reason = "a benchmark looks at the clock, and waits")]
 
 #[path = "accept/load.rs"]
-#[allow(dead_code, reason = "the processor's time is asked for elsewhere")]
 mod load;
 
 use std::fs;

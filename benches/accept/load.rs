@@ -21,8 +21,6 @@ pub struct Load {
 pub struct Figures {
     pub answered: u64,
     pub elapsed: Duration,
-    /// Of the server's process.
-    pub cpu: Duration,
     latencies_us: Vec<u32>,
 }
 

@@ -74,8 +74,14 @@ fn main() {
     half_load(&rounds, &plan);
 }
 
+/// What one server did, and the processor's time that it took.
+struct Run {
+    figures: Figures,
+    cpu: Duration,
+}
+
 /// One round: each server once, in turn, so that a drifting machine drifts for all of them.
-struct Round([Figures; 3]);
+struct Round([Run; 3]);
 
 fn alternate(plan: &Plan) -> Vec<Round> {
     let servers = plan.servers.map(Server::start);
@@ -83,17 +89,16 @@ fn alternate(plan: &Plan) -> Vec<Round> {
     let mut measure = |server: &Server, length| {
         let load = Load { address: server.address, connections: CONNECTIONS, rate: None, length };
         let before = server.cpu();
-        let mut figures = load.run(&mut people);
-        figures.cpu = server.cpu() - before;
-        figures
+        let figures = load.run(&mut people);
+        Run { figures, cpu: server.cpu() - before }
     };
     for server in &servers {
         measure(server, Duration::from_millis(500)); // warm
     }
     (1..=plan.rounds)
         .map(|round| {
-            let figures = [0, 1, 2].map(|place| measure(&servers[place], plan.length));
-            let rates = figures.each_ref().map(|figures| figures.per_second().round());
+            let runs = [0, 1, 2].map(|place| measure(&servers[place], plan.length));
+            let rates = runs.each_ref().map(|run| run.figures.per_second().round());
             println!(
                 "round {round:2}: bare {}/s, {} {}/s, leadgate {}/s",
                 rates[0],
@@ -101,7 +106,7 @@ fn alternate(plan: &Plan) -> Vec<Round> {
                 rates[1],
                 rates[2]
             );
-            Round(figures)
+            Round(runs)
         })
         .collect()
 }
@@ -109,22 +114,22 @@ fn alternate(plan: &Plan) -> Vec<Round> {
 fn report(plan: &Plan, rounds: &[Round]) {
     println!("\n{:10} {:>10} {:>12} {:>10} {:>10}", "", "req/s", "CPU µs/req", "p50 ms", "p99 ms");
     for (place, kind) in plan.servers.into_iter().enumerate() {
-        let median_of = |figure: &dyn Fn(&Figures) -> f64| {
+        let median_of = |figure: &dyn Fn(&Run) -> f64| {
             median(rounds.iter().map(|round| figure(&round.0[place])).collect())
         };
         println!(
             "{:10} {:10.0} {:12.1} {:10.2} {:10.2}",
             kind.name(),
-            median_of(&Figures::per_second),
-            median_of(&|figures| figures.cpu.as_secs_f64() * 1e6 / figures.answered as f64),
-            median_of(&|figures| figures.percentile(0.50)),
-            median_of(&|figures| figures.percentile(0.99)),
+            median_of(&|run| run.figures.per_second()),
+            median_of(&|run| run.cpu.as_secs_f64() * 1e6 / run.figures.answered as f64),
+            median_of(&|run| run.figures.percentile(0.50)),
+            median_of(&|run| run.figures.percentile(0.99)),
         );
     }
     for (baseline, name) in [(0, "bare"), (1, plan.servers[1].name())] {
         let ratios: Vec<_> = rounds
             .iter()
-            .map(|round| round.0[2].per_second() / round.0[baseline].per_second())
+            .map(|round| round.0[2].figures.per_second() / round.0[baseline].figures.per_second())
             .collect();
         let (low, high) = ratios
             .iter()
@@ -138,7 +143,7 @@ fn report(plan: &Plan, rounds: &[Round]) {
 
 /// Latency while half of what the gateway can take arrives at an even pace.
 fn half_load(rounds: &[Round], plan: &Plan) {
-    let full = median(rounds.iter().map(|round| round.0[2].per_second()).collect());
+    let full = median(rounds.iter().map(|round| round.0[2].figures.per_second()).collect());
     let server = Server::start(plan.servers[2]);
     let mut people = 0;
     let fill = Load {

@@ -271,6 +271,20 @@ mod tests {
         assert_eq!(kept.get(7, async || Ok(2)).await.as_deref(), Some(&2));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_glance_does_without_what_takes_long_to_count() {
+        let kept = Kept::<u8, u32>::default();
+        let slow = async || {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok(1)
+        };
+        let began = Instant::now();
+        assert_eq!(kept.glance(7, slow).await, None);
+        assert_eq!(began.elapsed(), GLANCE);
+        tokio::time::sleep(Duration::from_secs(1)).await; // the clock stands still until then
+        assert_eq!(kept.glance(7, slow).await.as_deref(), Some(&1));
+    }
+
     #[test]
     fn percentiles_are_by_nearest_rank() {
         let mut day = Day::default();

@@ -9,17 +9,17 @@ use crate::store::{Content, Notice, Verdict};
 const STEPS: i64 = 600;
 
 /// The same numbers every time (xorshift64*).
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % bound
     }
 
-    fn one_of<T: Clone>(&mut self, things: &[T]) -> Option<T> {
+    pub(crate) fn one_of<T: Clone>(&mut self, things: &[T]) -> Option<T> {
         let count = u64::try_from(things.len()).unwrap();
         (count > 0).then(|| things[usize::try_from(self.below(count)).unwrap()].clone())
     }

@@ -13,6 +13,7 @@ pub(crate) mod afterlife;
 pub(crate) mod chance;
 pub(crate) mod chores;
 pub(crate) mod lanes;
+pub(crate) mod listing;
 pub(crate) mod looking;
 pub(crate) mod notices;
 pub(crate) mod queue;
@@ -128,10 +129,10 @@ macro_rules! conformance {
                 what_was_on_its_way_when_it_was_deleted_is_looked_for,
                 a_deletion_loses_nobody_elses_comment,
                 a_deletion_finds_its_lead_at_another_destination;
-            looking: a_list_is_newest_first_and_filtered,
-                a_list_is_what_looking_at_each_record_says, pages_stay_while_records_arrive,
+            looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
                 pages_leave_nobody_out,
                 a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;
+            listing: every_filter_is_exact;
             lanes: places_come_one_after_another, lanes_do_not_share_a_pace_or_a_gate,
                 a_far_place_is_refused, a_used_up_hour_says_later,
                 an_old_gate_takes_no_place_and_learns_the_new_one,

@@ -1,5 +1,7 @@
 //! Looking at records: one, a page of them, or how many wait.
 
+use std::ops::Range;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, ToSql, params_from_iter};
 
@@ -7,8 +9,8 @@ use super::erase::hashes_everywhere;
 use super::fault::Fault;
 use super::record::{self, COLUMNS, Detail};
 use super::runs::{CARRIERS, CARRIERS_VALUES};
-use super::zones;
-use crate::lead::{DestinationId, RawBody, Record, State, SubmissionId, Timestamp};
+use super::{ledger, zones};
+use crate::lead::{DestinationId, RawBody, Record, SourceId, State, SubmissionId, Timestamp};
 use crate::store::code::code;
 use crate::store::identity::IdentityKey;
 use crate::store::payload::Vault;
@@ -88,34 +90,33 @@ pub(super) const NEWEST: &str = "\
 
 /// The numbers of the newest records that a query asks for by anything but a person or an id.
 fn listed(db: &Connection, query: &Query, below: i64, max: usize) -> Result<Vec<i64>, Fault> {
-    let is_filtered =
+    let is_narrowed =
         query.source.is_some() || query.destination.is_some() || !query.states.is_empty();
-    let parts = if is_filtered { parts(db, query)? } else { Vec::new() };
+    let parts = if is_narrowed { parts(db, query)? } else { Vec::new() };
     let since = query.since.map_or(i64::MIN, |since| since.as_millis());
     let until = query.until.map_or(i64::MAX, |until| until.as_millis());
     let in_time = query.since.is_some() || query.until.is_some();
     let mut found = Vec::new();
-    for span in zones::spans(db, query.since, query.until, below)? {
-        let wanted = max - found.len();
-        let left = i64::try_from(wanted).unwrap_or(i64::MAX);
-        let (from, to) = (span.start, span.end);
+    for Range { start: from, end: to } in zones::spans(db, query.since, query.until, below)? {
+        let room = max - found.len();
+        let left = i64::try_from(room).unwrap_or(i64::MAX);
         let mut here: Vec<i64> = Vec::new();
-        if !is_filtered {
+        if is_narrowed {
+            let mut select = db.prepare_cached(if in_time { LISTED_IN_TIME } else { LISTED })?;
+            for (destination, source, state) in &parts {
+                let place: [&dyn ToSql; 6] = [destination, source, state, &from, &to, &left];
+                let time: [&dyn ToSql; 2] = [&since, &until];
+                let values = place.iter().chain(time.iter().filter(|_| in_time));
+                let rows = select.query_map(params_from_iter(values), |row| row.get(0))?;
+                here.extend(rows.collect::<Result<Vec<i64>, _>>()?);
+            }
+            here.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
+            here.truncate(room);
+        } else {
             let mut select = db.prepare_cached(NEWEST)?;
             let rows = select.query_map((from, to, left, since, until), |row| row.get(0))?;
-            here = rows.collect::<Result<_, _>>()?;
-        }
-        let mut select = db.prepare_cached(if in_time { LISTED_IN_TIME } else { LISTED })?;
-        for (destination, source, state) in &parts {
-            let state = code(*state);
-            let place: [&dyn ToSql; 6] = [destination, source, &state, &from, &to, &left];
-            let time: [&dyn ToSql; 2] = [&since, &until];
-            let values = place.iter().chain(if in_time { &time[..] } else { &[] });
-            let rows = select.query_map(params_from_iter(values), |row| row.get(0))?;
             here.extend(rows.collect::<Result<Vec<i64>, _>>()?);
         }
-        here.sort_unstable_by_key(|seq| std::cmp::Reverse(*seq));
-        here.truncate(wanted);
         found.extend(here);
         if found.len() >= max {
             break;
@@ -124,30 +125,20 @@ fn listed(db: &Connection, query: &Query, below: i64, max: usize) -> Result<Vec<
     Ok(found)
 }
 
-/// Every destination, source and state that a query may mean, of those that there are.
-fn parts(db: &Connection, query: &Query) -> Result<Vec<(String, String, State)>, Fault> {
-    let names = |sql: &str| -> Result<Vec<String>, rusqlite::Error> {
-        db.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
-    };
-    let destinations = match &query.destination {
-        Some(destination) => vec![destination.to_string()],
-        None => names("SELECT name FROM destinations")?,
-    };
-    let sources = match &query.source {
-        Some(source) => vec![source.to_string()],
-        None => names("SELECT source FROM ledger")?,
-    };
-    let mut states = query.states.clone();
-    states.sort_unstable();
-    states.dedup();
-    if states.is_empty() {
-        states.extend(State::ALL);
-    }
-    let mut parts = Vec::with_capacity(destinations.len() * sources.len() * states.len());
-    for destination in &destinations {
-        for source in &sources {
-            let part = |state| (destination.clone(), source.clone(), state);
-            parts.extend(states.iter().copied().map(part));
+/// Every destination, source and state that a query means, of those that the ledger knows.
+fn parts(db: &Connection, query: &Query) -> Result<Vec<(DestinationId, SourceId, State)>, Fault> {
+    let mut select = db.prepare_cached("SELECT name FROM destinations")?;
+    let destinations = select.query_map([], |row| row.get(0))?;
+    let mut destinations: Vec<DestinationId> = destinations.collect::<Result<_, _>>()?;
+    destinations.retain(|name| query.destination.as_ref().is_none_or(|wanted| wanted == name));
+    let mut parts = Vec::new();
+    for (source, counts) in ledger::read(db)?.sources {
+        if query.source.as_ref().is_some_and(|wanted| *wanted != source) {
+            continue;
+        }
+        let states = counts.states.into_keys();
+        for state in states.filter(|it| query.states.is_empty() || query.states.contains(it)) {
+            parts.extend(destinations.iter().map(|to| (to.clone(), source.clone(), state)));
         }
     }
     Ok(parts)

@@ -506,3 +506,30 @@ async fn after_a_failover_what_may_have_been_made_of_a_notice_is_looked_for() {
     form().phone(11).at(at(8)).merged(&store, id).await;
     assert_eq!(store.ledger().await.unwrap().residue(), 0);
 }
+
+/// A version before this one kept no index: its records are in it by the first list.
+#[tokio::test]
+async fn what_an_older_version_admitted_is_listed() {
+    let server = Server::start();
+    let store = open(&server).await;
+    let mut expected = Vec::new();
+    for number in 0..1500 {
+        let source = if number % 500 == 0 { "rare" } else { "website" };
+        let form = form().phone(number).source(source).at(at(i64::from(number)));
+        let id = form.accepted(&store).await;
+        if source == "rare" {
+            expected.insert(0, id);
+        }
+    }
+    for key in server.query::<Vec<Vec<u8>>>(&["KEYS", "{main}v*"]) {
+        assert_eq!(server.number(&[b"DEL", &key]), 1);
+    }
+    let _: i64 = server.query(&["DEL", "{main}zones", "{main}indexed"]);
+    let store = open(&server).await;
+    let rare = || Query { source: Some("rare".parse().unwrap()), ..Query::default() };
+    assert_eq!(conformance::listed(&store, rare()).await, expected);
+    let old = Query { until: Some(at(600)), ..rare() };
+    assert_eq!(conformance::listed(&store, old).await, expected[1..]);
+    let indexed: String = server.query(&["GET", "{main}indexed"]);
+    assert_eq!(indexed, "all");
+}
