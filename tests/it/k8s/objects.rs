@@ -56,20 +56,37 @@ fn every_overlay_renders_to_valid_objects_in_a_restricted_namespace() {
     }
 }
 
-#[test]
-fn a_key_that_kubernetes_does_not_know_is_found() {
-    let text = r#"
-resources:
-- ../leadgate/k8s/overlays/production
-patches:
-- target: {kind: Deployment}
-  patch: '[{"op": "add", "path": "/spec/replicaz", "value": 3}]'
-"#;
-    let folder = overlay_of_an_operator(text);
+/// What is told of production, with a patch that is written as JSON.
+fn refusal_of(target: &str, patch: &str) -> String {
+    let text = format!(
+        "resources:\n- ../leadgate/k8s/overlays/production\npatches:\n- target: {target}\n  patch: '{patch}'\n"
+    );
+    let folder = overlay_of_an_operator(&text);
     let output = script("manifests").arg(folder.path()).output().unwrap();
     assert!(!output.status.success());
-    let said = told(&output);
+    told(&output)
+}
+
+#[test]
+fn a_key_that_kubernetes_does_not_know_is_found() {
+    let patch = r#"[{"op": "add", "path": "/spec/replicaz", "value": 3}]"#;
+    let said = refusal_of("{kind: Deployment}", patch);
     assert!(said.contains("Deployment/worker under 1.37") && said.contains("replicaz"), "{said}");
+}
+
+#[test]
+fn what_the_prometheus_operator_does_not_know_is_found() {
+    let patch = r#"[{"op": "add", "path": "/spec/endpoints/0/intervall", "value": "15s"},
+                    {"op": "add", "path": "/spec/selector/matchLabels", "value": "leadgate"}]"#;
+    let said = refusal_of("{kind: ServiceMonitor}", patch);
+    assert!(said.contains("ServiceMonitor/leadgate") && said.contains("matchLabels"), "{said}");
+    let (patch, _) = patch.split_once(",\n").unwrap();
+    let said = refusal_of("{kind: ServiceMonitor}", &format!("{patch}]"));
+    assert!(said.contains(".spec.endpoints[0].intervall is unknown"), "{said}");
+    let patch =
+        r#"[{"op": "add", "path": "/spec/groups/0/rules/0/severity", "value": "critical"}]"#;
+    let said = refusal_of("{kind: PrometheusRule}", patch);
+    assert!(said.contains(".spec.groups[0].rules[0].severity is unknown"), "{said}");
 }
 
 /// What the level `restricted` of Kubernetes' Pod Security Standards asks for, and a root that cannot be written.
