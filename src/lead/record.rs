@@ -89,8 +89,8 @@ pub enum Phase {
 pub struct Event {
     /// When.
     pub at: Timestamp,
-    /// `accepted`, `merged`, `quarantined`, `test`, `attempt`, `look` (whether an unknown lead was
-    /// made), `comment` (a merged one is added to its lead), `handed_back` (nothing was sent),
+    /// `accepted`, `merged`, `quarantined`, `test`, `fetch` (a notice's lead is asked for), `attempt`,
+    /// `look` (whether an unknown lead was made), `comment` (a merged one is added to its lead), `handed_back` (nothing was sent),
     /// `lease_expired`, `rechecked` (another Redis took over), `replayed`, `promoted` (the lead it
     /// was merged into died), `erased`.
     pub event: String,

@@ -95,10 +95,12 @@ impl Words {
             "quarantined" => self.event_quarantined,
             "test" => self.event_test,
             "attempt" => self.event_attempt,
+            "fetch" => self.event_fetch,
             "look" => self.event_look,
             "comment" => self.event_comment,
             "handed_back" => self.event_handed_back,
             "lease_expired" => self.event_lease_expired,
+            "rechecked" => self.event_rechecked,
             "replayed" => self.event_replayed,
             "promoted" => self.event_promoted,
             "erased" => self.event_erased,
@@ -292,10 +294,12 @@ words! {
     event_quarantined: "quarantined", "cách ly";
     event_test: "a test", "lượt thử";
     event_attempt: "sent to CareSoft", "gửi đến CareSoft";
+    event_fetch: "asked the platform for it", "tải từ nền tảng";
     event_look: "looked for in CareSoft", "tìm trong CareSoft";
     event_comment: "added as a comment", "thêm vào ghi chú";
     event_handed_back: "handed back unsent", "trả lại, chưa gửi";
     event_lease_expired: "outcome not known", "không rõ kết quả";
+    event_rechecked: "looked at again: another Redis took over", "kiểm tra lại: Redis khác đã thay";
     event_replayed: "replayed", "gửi lại";
     event_promoted: "promoted", "được chọn thay";
     event_erased: "erased", "đã xóa";
@@ -324,6 +328,20 @@ mod tests {
             ("é,v", Language::English),
         ] {
             assert_eq!(Language::accepted(header), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn every_line_of_a_history_has_words() {
+        let source = include_str!("../../lead/record.rs");
+        let (said, _) = source.split_once("pub event: String").unwrap();
+        let (_, said) = said.rsplit_once("/// When.").unwrap();
+        let names: Vec<_> = said.split('`').skip(1).step_by(2).collect();
+        assert!(names.len() >= 14 && names.contains(&"accepted"), "{names:?}");
+        for name in names {
+            let [english, vietnamese] = [Language::English, Language::Vietnamese]
+                .map(|language| language.words().event(name));
+            assert_ne!(english, vietnamese, "{name}");
         }
     }
 }
