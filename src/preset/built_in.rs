@@ -4,14 +4,26 @@ use url::Url;
 
 use super::{Preset, TOKEN};
 
+/// How a platform is set up, in Markdown: one page, in each language of the console.
+#[derive(Debug, Clone, Copy)]
+pub struct Guide {
+    /// `docs/presets`
+    pub english: &'static str,
+    /// `docs/presets/vi`
+    pub vietnamese: &'static str,
+}
+
 /// Name, text and guide of each.
 macro_rules! built_in {
     ($($name:literal),+ $(,)?) => {
         /// The presets that are compiled in: name, text, and how to set the platform up.
-        pub(super) const BUILT_IN: &[(&str, &str, &str)] = &[$((
+        pub(super) const BUILT_IN: &[(&str, &str, Guide)] = &[$((
             $name,
             include_str!(concat!("../../config/presets/", $name, ".toml")),
-            include_str!(concat!("../../docs/presets/", $name, ".md")),
+            Guide {
+                english: include_str!(concat!("../../docs/presets/", $name, ".md")),
+                vietnamese: include_str!(concat!("../../docs/presets/vi/", $name, ".md")),
+            },
         )),+];
     };
 }
@@ -61,8 +73,8 @@ pub fn built_in_text(name: &str) -> Option<&'static str> {
     BUILT_IN.iter().find(|(known, ..)| *known == name).map(|(_, text, _)| *text)
 }
 
-/// How to set up the platform of a built-in preset, in Markdown.
-pub fn built_in_guide(name: &str) -> Option<&'static str> {
+/// How to set up the platform of a built-in preset.
+pub fn built_in_guide(name: &str) -> Option<Guide> {
     BUILT_IN.iter().find(|(known, ..)| *known == name).map(|(.., guide)| *guide)
 }
 

@@ -32,7 +32,7 @@ use serde_json::Value;
 
 use self::bag::Bags;
 pub use self::built_in::{
-    DEVELOPMENT_SECRET, built_in_guide, built_in_names, built_in_text, development_sources,
+    DEVELOPMENT_SECRET, Guide, built_in_guide, built_in_names, built_in_text, development_sources,
 };
 pub use self::digest::Algorithm;
 pub use self::enrich::{Enrich, Fetch, Refused, Remedy};

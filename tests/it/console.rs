@@ -422,6 +422,30 @@ async fn a_guide_has_the_sources_own_address_in_it() {
     gateway.stop().await;
 }
 
+/// The switch of the language leads back to the guide of the same source.
+#[tokio::test]
+async fn a_guide_is_in_the_language_of_the_pages() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start(&caresoft, "").await;
+    let operator = Operator::sign_in(&gateway).await;
+    let english = operator.page("/guides/web-form?source=website").await;
+    let switch = "/language/vi?next=/guides/web-form%3Fsource%3Dwebsite";
+    assert!(english.contains(&format!("href=\"{switch}\"")), "{english}");
+    let chosen = operator.get(switch).send().await.unwrap();
+    let request = get(&gateway, location(&chosen));
+    let cookie = chosen.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap();
+    let cookie = format!("{}; {cookie}", operator.cookie);
+    let vietnamese = request.header(COOKIE, cookie).send().await.unwrap().text().await.unwrap();
+    for (page, own, others) in [
+        (&english, "<h2>Set it up</h2>", "<h2>Thiết lập</h2>"),
+        (&vietnamese, "<h2>Thiết lập</h2>", "<h2>Set it up</h2>"),
+    ] {
+        assert!(page.contains(own) && !page.contains(others), "{page}");
+        assert!(page.contains("leadgate send website"), "{page}");
+    }
+    gateway.stop().await;
+}
+
 /// The gateway's own words are the reader's; a source is silent when its notice would say so.
 #[tokio::test]
 async fn reasons_are_told_in_vietnamese() {

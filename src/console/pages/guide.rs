@@ -1,5 +1,5 @@
-//! `GET /guides/{preset}`: how to set a platform up, as `docs/presets` says it, with the gateway's
-//! own address and, with `?source=`, the source's name filled in.
+//! `GET /guides/{preset}`: how to set a platform up, as `docs/presets` says it in the reader's
+//! language, with the gateway's own address and, with `?source=`, the source's name filled in.
 
 use std::cmp::Reverse;
 
@@ -31,7 +31,8 @@ pub(super) async fn show(
     request: HttpRequest,
     preset: web::Path<String>,
 ) -> HttpResponse {
-    let Some(text) = built_in_guide(&preset) else { return visit.refuse(&Refusal::Missing) };
+    let Some(guide) = built_in_guide(&preset) else { return visit.refuse(&Refusal::Missing) };
+    let text = visit.language.either(guide.english, guide.vietnamese);
     let id = asked(&request, "source").and_then(|id| id.parse().ok());
     let source = id.and_then(|id| visit.console.sources.get(&id));
     let source = source.filter(|source| source.preset.id == *preset);
@@ -186,13 +187,15 @@ mod tests {
     #[test]
     fn every_guide_is_written_and_names_its_own_example() {
         for name in built_in_names() {
-            let text = built_in_guide(name).unwrap();
-            assert!(title(text).is_some(), "{name}");
-            assert!(text.contains("\nleadgate send "), "{name}");
-            let filling = Filling(vec![(EXAMPLE_BASE.into(), "https://own.example.vn".into())]);
-            let made = written(text, &filling);
-            assert!(!made.contains("leads.example.vn") && made.contains("<h2>"), "{name}");
-            assert!(!made.contains(" style="), "{name}");
+            let guide = built_in_guide(name).unwrap();
+            for text in [guide.english, guide.vietnamese] {
+                assert!(title(text).is_some(), "{name}");
+                assert!(text.contains("\nleadgate send "), "{name}");
+                let filling = Filling(vec![(EXAMPLE_BASE.into(), "https://own.example.vn".into())]);
+                let made = written(text, &filling);
+                assert!(!made.contains("leads.example.vn") && made.contains("<h2>"), "{name}");
+                assert!(!made.contains(" style="), "{name}");
+            }
         }
     }
 }

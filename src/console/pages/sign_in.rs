@@ -49,11 +49,16 @@ pub(super) fn asked(request: &HttpRequest, name: &str) -> Option<String> {
     pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
 }
 
-/// A path of ours to go on at: nothing that a browser could take for another host.
+/// A path of ours to go on at, with the source that a guide is read for: nothing that a browser
+/// could take for another host.
 fn own_path(next: Option<&str>) -> &str {
-    let is_own = |path: &&str| {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.');
-        path.starts_with('/') && !path.starts_with("//") && path.chars().all(plain)
+    let is_own = |next: &&str| {
+        let (path, source) = next.split_once("?source=").unwrap_or((next, ""));
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        path.starts_with('/')
+            && !path.starts_with("//")
+            && path.chars().all(|c| c == '/' || plain(c))
+            && source.chars().all(plain)
     };
     next.filter(is_own).unwrap_or("/")
 }
@@ -164,6 +169,10 @@ mod tests {
             (Some("/\\evil.example"), "/"),
             (Some("https://evil.example"), "/"),
             (Some("/a?b"), "/"),
+            (Some("/guides/tally?source=tally-2"), "/guides/tally?source=tally-2"),
+            (Some("/a?source=b&c"), "/"),
+            (Some("//evil.example?source=b"), "/"),
+            (Some("/a?source=/b"), "/"),
             (None, "/"),
         ] {
             assert_eq!(own_path(next), expected);

@@ -261,7 +261,6 @@ words! {
     unreadable: "What is stored of this person cannot be opened: it is damaged, or sealed with a secret that store.secret does not name any more.",
         "Không mở được dữ liệu đã lưu của người này: dữ liệu bị hỏng, hoặc được niêm phong bằng khóa không còn trong store.secret.";
     opens_elsewhere: "opens CareSoft in a new tab", "mở CareSoft trong thẻ mới";
-    guide_is_english: "The guide is written in English.", "Hướng dẫn viết bằng tiếng Anh.";
     embed: "In a web page", "Gắn vào trang web";
     copy: "Copy", "Chép";
     silent: "silent", "im lặng";

@@ -26,7 +26,7 @@ fn the_readme_counts_the_presets() {
 }
 
 /// As GitHub makes the anchor of a heading, and mdBook.
-fn anchor(heading: &str) -> String {
+pub fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect::<String>().to_lowercase()
 }

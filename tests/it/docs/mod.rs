@@ -1,6 +1,6 @@
 //! The book under `docs/` and the README against the program: what they name is there, and what is there is named.
 
-mod book;
+pub mod book;
 mod generated;
 mod named;
 mod routes;
@@ -13,24 +13,24 @@ use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 /// A page as a reader meets it.
 #[derive(Debug, Default)]
-struct Page {
+pub struct Page {
     /// Where it is, from the repository's root: `docs/presets/wix.md`.
     path: String,
-    text: String,
+    pub text: String,
     /// Where its links and pictures lead.
-    links: Vec<String>,
-    headings: Vec<String>,
+    pub links: Vec<String>,
+    pub headings: Vec<String>,
     /// What is set as code in a line of text.
-    code: Vec<String>,
+    pub code: Vec<String>,
     /// What is fenced: as which language, and its text.
-    blocks: Vec<(String, String)>,
+    pub blocks: Vec<(String, String)>,
 }
 
 fn here(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-fn page(path: &str) -> Page {
+pub fn page(path: &str) -> Page {
     let file = here(path);
     let text = fs::read_to_string(&file);
     let text = text.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
