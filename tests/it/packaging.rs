@@ -25,6 +25,22 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
+/// The files, or the beginnings of their names, that `src` embeds and that are not below it.
+fn embedded_from_outside() -> Vec<PathBuf> {
+    let mut embedded = Vec::new();
+    for source in files_below(&root().join("src")) {
+        let Ok(text) = std::fs::read_to_string(source) else { continue };
+        for line in text.lines().filter(|line| line.contains("include_")) {
+            let path = line.split('"').nth(1).unwrap_or_default();
+            let outside = path.trim_start_matches("../");
+            if outside != path {
+                embedded.push(PathBuf::from(outside));
+            }
+        }
+    }
+    embedded
+}
+
 /// The binary runs on the libraries of the image alone, and those are small.
 #[test]
 fn the_image_holds_what_the_binary_needs_and_little_else() {
@@ -88,13 +104,20 @@ fn the_image_the_manifests_and_the_unit_agree() {
     assert!(passwd.contains(":65532:65532:"));
     assert!(last.contains(r#"ENTRYPOINT ["/usr/local/bin/leadgate"]"#));
     assert!(recipe.contains("--locked") && recipe.contains("SOURCE_DATE_EPOCH"));
-    // What is sent to be built is there, and is all that the package names.
-    for kept in file(".dockerignore").lines().filter_map(|line| line.strip_prefix('!')) {
+    // What is sent to be built is there, and is all that the package names and the binary embeds.
+    let ignored = file(".dockerignore");
+    let sent: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    for kept in &sent {
         assert!(root().join(kept).exists(), "{kept}");
+    }
+    let embedded = embedded_from_outside();
+    assert!(embedded.iter().any(|path| path.starts_with("docs")), "{embedded:?}");
+    for path in embedded {
+        assert!(sent.iter().any(|kept| path.starts_with(kept)), "{}", path.display());
     }
     for path in file("Cargo.toml").lines().filter_map(|line| line.strip_prefix("path = \"")) {
         let top = path.split('/').next().unwrap();
-        assert!(file(".dockerignore").lines().any(|line| line == format!("!{top}")), "{path}");
+        assert!(sent.contains(&top), "{path}");
     }
 }
 
