@@ -246,6 +246,12 @@ async fn pages_fit_a_phone_and_need_no_script() {
         let width = desk.tab.run("document.documentElement.scrollWidth").await;
         assert!(width.as_u64().unwrap() <= 360, "{path}: {width}");
     }
+    desk.tab.follow("#language").await;
+    assert!(desk.tab.url().await.ends_with("/guides/meta-lead-ads"));
+    let heading = desk.tab.run("document.querySelector('.guide h2').textContent").await;
+    assert_eq!(heading, "Thiết lập");
+    let width = desk.tab.run("document.documentElement.scrollWidth").await;
+    assert!(width.as_u64().unwrap() <= 360, "in Vietnamese: {width}");
     desk.assert_no_faults().await;
     desk.tab.without_scripts().await;
     desk.open("/leads").await;
