@@ -7,23 +7,17 @@
 use super::super::verdict::Told;
 use super::Lane;
 use super::asking::{Asking, Ended};
-use crate::caresoft::{Failure, LeadDetail, LeadUpdate, UpdateComment};
+use crate::caresoft::{Blame, LeadDetail, LeadUpdate, UpdateComment};
 use crate::fail_point::{self, FailPoint};
 use crate::lead::SubmissionId;
 
 impl From<Ended> for Told {
     fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Stopped
-            | Ended::Failed(
-                Failure::Throttled { .. }
-                | Failure::LockedOut { .. }
-                | Failure::Configuration { .. },
-            ) => Self::Stopped,
-            Ended::Failed(failure @ (Failure::Rejected { .. } | Failure::Unbuildable { .. })) => {
-                Self::Never(failure.to_string())
-            }
-            Ended::Failed(failure) => Self::Perhaps(failure.to_string()),
+        let Ended::Failed(failure) = ended else { return Self::Stopped };
+        match failure.blame() {
+            Blame::Pace | Blame::Configuration => Self::Stopped,
+            Blame::Lead | Blame::Us => Self::Never(failure.to_string()),
+            Blame::Upstream => Self::Perhaps(failure.to_string()),
         }
     }
 }

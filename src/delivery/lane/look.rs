@@ -3,7 +3,7 @@
 use super::super::reconcile::{DETAILS_MAX, PAGES_MAX, ROWS, Sight, Sought};
 use super::Lane;
 use super::asking::{Asking, Ended};
-use crate::caresoft::{Failure, LeadRow, LeadsQuery};
+use crate::caresoft::{Blame, Failure, LeadRow, LeadsQuery};
 use crate::config::Marker;
 use crate::lead::Upstream;
 use crate::store::{Match, Query, StoreError};
@@ -18,14 +18,10 @@ pub(super) enum Broken {
 
 impl From<Ended> for Broken {
     fn from(ended: Ended) -> Self {
-        match ended {
-            Ended::Stopped
-            | Ended::Failed(
-                Failure::Throttled { .. }
-                | Failure::LockedOut { .. }
-                | Failure::Configuration { .. },
-            ) => Self::Stopped,
-            Ended::Failed(failure) => Self::Failed(failure.to_string()),
+        let Ended::Failed(failure) = ended else { return Self::Stopped };
+        match failure.blame() {
+            Blame::Pace | Blame::Configuration => Self::Stopped,
+            Blame::Upstream | Blame::Lead | Blame::Us => Self::Failed(failure.to_string()),
         }
     }
 }
