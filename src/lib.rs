@@ -26,5 +26,8 @@ mod retry;
 pub mod sandbox;
 pub mod source;
 pub mod store;
+#[cfg(test)]
+#[path = "../tests/servers/stub.rs"]
+mod stub;
 pub mod telemetry;
 pub mod verification;

@@ -2,27 +2,23 @@
 //! nobody up.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use actix_web::dev::ServerHandle;
 use actix_web::web::{self, Bytes};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::join_all;
-use leadgate::config::{Config, StoreUrl};
-use leadgate::lead::{Clock, DestinationId, Event, Identity, Lead, Phone, SubmissionId, Timestamp};
+use leadgate::lead::{Clock, DestinationId, Event};
 use leadgate::sandbox::Options;
-use leadgate::store::redis::Redis;
-use leadgate::store::sqlite::Sqlite;
-use leadgate::store::{self, Admission, Content, Outcome, Settled, Store, Wanted};
+use leadgate::store::{Outcome, Settled, Store, Wanted};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::gateway::{
-    Backing, CareSoft, Gateway, configuration, eventually, free_listener, http_client,
-    over_every_store,
+    Backing, CareSoft, Gateway, configuration, eventually, http_client, over_every_store,
 };
+use crate::store::{newcomer, open};
+use crate::stub::{Stub, locked};
 
 over_every_store!(
     invariant_7_a_fresh_lead_passes_a_backlog_of_60_000,
@@ -44,43 +40,11 @@ const FRESH_MAX: Duration = Duration::from_secs(2);
 /// place already, one that was leased meanwhile, and the one in four that is a later one's.
 const BEFORE_FRESH_MAX: usize = 4;
 
-/// The store that a gateway with this configuration opens.
-async fn open(config: &Config) -> Arc<dyn Store> {
-    let hour = Duration::from_secs(3600);
-    let options = store::Options {
-        dedup_window: hour,
-        idempotency_window: hour,
-        comments: true,
-        secrets: vec![],
-    };
-    match &config.store.url {
-        StoreUrl::Sqlite(path) => Arc::new(Sqlite::open(path, options).unwrap()),
-        StoreUrl::Redis(url) => Arc::new(Redis::open(url, options).await.unwrap()),
-    }
-}
-
-fn admission(number: u32, lane: &DestinationId, received_at: Timestamp) -> Admission {
-    let phone: Phone = format!("+8490{number:07}").parse().unwrap();
-    Admission {
-        id: SubmissionId::generate(),
-        source: "website".parse().unwrap(),
-        destination: lane.clone(),
-        received_at,
-        trace_id: None,
-        external_id: None,
-        idempotency: None,
-        content: Content::Lead {
-            identities: vec![Identity::Phone(phone.clone())],
-            lead: Lead { phone: Some(phone), ..Lead::default() },
-        },
-    }
-}
-
 /// Leaves that many leads in the lane that were tried once, and are due.
 async fn leave_behind(store: &dyn Store, lane: &DestinationId, count: u32) {
     let now = Clock::system().now();
     for first in (0..count).step_by(BATCH as usize) {
-        let batch = (first..count.min(first + BATCH)).map(|number| admission(number, lane, now));
+        let batch = (first..count.min(first + BATCH)).map(|number| newcomer(number, lane, now));
         store.admit(batch.collect()).await.unwrap();
     }
     let minute = Duration::from_secs(60);
@@ -146,57 +110,47 @@ async fn invariant_7_a_fresh_lead_passes_a_backlog_of_60_000(store: Backing) {
 }
 
 /// What stands before CareSoft and answers 500 to every create of one phone; all else passes.
-struct Refuser {
-    address: SocketAddr,
-    refused: Arc<AtomicUsize>,
-    handle: ServerHandle,
-}
+struct Refuser(Stub<Passage>);
 
 /// What [`Refuser`]'s handler knows.
 struct Passage {
     http: reqwest::Client,
     behind: SocketAddr,
     phone: &'static str,
-    refused: Arc<AtomicUsize>,
+    refused: usize,
 }
 
 impl Refuser {
     fn start(behind: SocketAddr, phone: &'static str) -> Self {
-        let listener = free_listener();
-        let address = listener.local_addr().unwrap();
-        let refused = Arc::<AtomicUsize>::default();
-        let passage = Passage { http: http_client(), behind, phone, refused: refused.clone() };
-        let passage = web::Data::new(passage);
-        let app =
-            move || App::new().app_data(passage.clone()).default_service(web::route().to(pass));
-        let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
-        let server = server.listen(listener).unwrap().run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { address, refused, handle }
+        let passage = Passage { http: http_client(), behind, phone, refused: 0 };
+        Self(Stub::start(passage, |app| {
+            app.default_service(web::to(pass));
+        }))
     }
 
     /// How many creates it has refused.
     fn refused(&self) -> usize {
-        self.refused.load(Ordering::Relaxed)
+        self.0.noted().refused
     }
 }
 
-impl Drop for Refuser {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false)); // told at once, whoever waits for it
-    }
-}
-
-async fn pass(request: HttpRequest, body: Bytes, passage: web::Data<Passage>) -> HttpResponse {
+async fn pass(
+    request: HttpRequest,
+    body: Bytes,
+    passage: web::Data<Mutex<Passage>>,
+) -> HttpResponse {
     let said: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if request.method() == "POST" && said["lead"]["phone"] == passage.phone {
-        passage.refused.fetch_add(1, Ordering::Relaxed);
-        return HttpResponse::InternalServerError().body("<html>500</html>");
-    }
-    let url = format!("http://{}{}", passage.behind, request.uri());
+    let (http, behind) = {
+        let mut passage = locked(&passage);
+        if request.method() == "POST" && said["lead"]["phone"] == passage.phone {
+            passage.refused += 1;
+            return HttpResponse::InternalServerError().body("<html>500</html>");
+        }
+        (passage.http.clone(), passage.behind)
+    };
+    let url = format!("http://{behind}{}", request.uri());
     let method = request.method().as_str().parse().unwrap();
-    let mut passed = passage.http.request(method, url).body(body.to_vec());
+    let mut passed = http.request(method, url).body(body.to_vec());
     for name in ["authorization", "content-type"] {
         if let Some(value) = request.headers().get(name) {
             passed = passed.header(name, value.as_bytes());
@@ -217,7 +171,7 @@ async fn a_lead_that_cannot_be_made_is_given_up_and_holds_nobody_up(store: Backi
     let caresoft = CareSoft::start(Options { clock: clock.clone(), ..Options::default() });
     let refuser = Refuser::start(caresoft.address, "0900000001");
     let folder = TempDir::new().unwrap();
-    let mut config = configuration(&store, &folder, refuser.address, "");
+    let mut config = configuration(&store, &folder, refuser.0.address, "");
     config.destinations.values_mut().next().unwrap().retry.give_up_after = GIVE_UP_AFTER;
     let gateway = Gateway::run_by(clock.clone(), &config, folder).await;
 

@@ -3,23 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Mutex;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 
 use crate::chromium::{Chromium, SHOP, Tab};
 use crate::gateway::{CareSoft, Gateway, eventually, free_listener};
+use crate::stub::{Stub, locked};
 
 /// A site of three pages; each includes the script and has the same form.
-struct Shop {
-    address: SocketAddr,
-    handle: ServerHandle,
-}
+struct Shop(Stub<Pages>);
 
 /// What the pages of a site are like.
-#[derive(Clone, Default)]
 struct Pages {
     policy: Option<String>,
     body: String,
@@ -27,19 +24,13 @@ struct Pages {
 
 impl Shop {
     fn open(listener: TcpListener, pages: Pages) -> Self {
-        let address = listener.local_addr().unwrap();
-        let app = move || {
-            App::new().app_data(web::Data::new(pages.clone())).default_service(web::to(page))
-        };
-        let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
-        let server = server.listen(listener).unwrap().run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { address, handle }
+        Self(Stub::on(listener, pages, |app| {
+            app.default_service(web::to(page));
+        }))
     }
 
     fn origin(&self) -> String {
-        origin(self.address)
+        origin(self.0.address)
     }
 
     fn url(&self, path: &str) -> String {
@@ -47,17 +38,12 @@ impl Shop {
     }
 }
 
-impl Drop for Shop {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false)); // told at once, whoever waits for it
-    }
-}
-
 fn origin(shop: SocketAddr) -> String {
     format!("http://{SHOP}:{}", shop.port())
 }
 
-async fn page(request: HttpRequest, pages: web::Data<Pages>) -> HttpResponse {
+async fn page(request: HttpRequest, pages: web::Data<Mutex<Pages>>) -> HttpResponse {
+    let pages = locked(&pages);
     let mut response = HttpResponse::Ok();
     response.content_type("text/html; charset=utf-8");
     // A form without a script has the page's whole address in the Referer then.

@@ -2,66 +2,44 @@
 //! can say.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{HttpResponse, web};
 use leadgate::sandbox::Options;
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use crate::gateway::{CareSoft, Gateway, free_listener, id_of};
+use crate::gateway::{CareSoft, Gateway, id_of};
+use crate::stub::{Stub, locked};
 
-/// What was asked, and each token's answer; a token that is not named is never answered.
-#[derive(Default)]
-struct Asked {
-    questions: Mutex<Vec<HashMap<String, String>>>,
-}
+/// What a verify host was asked.
+type Question = HashMap<String, String>;
 
-/// A verify host. Of each token it answers what the token's name says, once.
-struct VerifyHost {
-    address: SocketAddr,
-    asked: Arc<Asked>,
-    handle: ServerHandle,
-}
+/// A verify host. Of each token it answers what the token's name says, once; a token that it does not
+/// know is never answered.
+struct VerifyHost(Stub<Vec<Question>>);
 
 impl VerifyHost {
     fn start() -> Self {
-        let listener = free_listener();
-        let address = listener.local_addr().unwrap();
-        let asked = Arc::<Asked>::default();
-        let shared = web::Data::from(Arc::clone(&asked));
-        let app = move || {
-            App::new().app_data(shared.clone()).route("/siteverify", web::post().to(verify))
-        };
-        let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
-        let server = server.listen(listener).unwrap().run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { address, asked, handle }
+        Self(Stub::start(Vec::new(), |app| {
+            app.route("/siteverify", web::post().to(verify));
+        }))
     }
 
-    fn questions(&self) -> Vec<HashMap<String, String>> {
-        self.asked.questions.lock().unwrap().clone()
-    }
-}
-
-impl Drop for VerifyHost {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false)); // told at once, whoever waits for it
+    fn questions(&self) -> Vec<Question> {
+        self.0.noted().clone()
     }
 }
 
 async fn verify(
-    question: web::Form<HashMap<String, String>>,
-    asked: web::Data<Asked>,
+    question: web::Form<Question>,
+    asked: web::Data<Mutex<Vec<Question>>>,
 ) -> HttpResponse {
     let question = question.into_inner();
     let token = question["response"].clone();
     let is_used_up = {
-        let mut questions = asked.questions.lock().unwrap();
+        let mut questions = locked(&asked);
         let is_used_up = questions.iter().any(|earlier| earlier["response"] == token);
         questions.push(question);
         is_used_up
@@ -89,7 +67,7 @@ async fn verify(
 
 /// A gateway with `challenge`'s lines under `[sources.website.challenge]`.
 async fn gateway(caresoft: &CareSoft, host: &VerifyHost, challenge: &str) -> Gateway {
-    let url = format!("verify_url = \"http://{}/siteverify\"", host.address);
+    let url = format!("verify_url = \"{}/siteverify\"", host.0.url());
     let section = "[sources.website.challenge]\nsecret = \"the-sites-secret\"";
     Gateway::start(caresoft, &format!("{section}\n{url}\n{challenge}")).await
 }
@@ -218,7 +196,7 @@ async fn while_nobody_can_say_posts_are_taken_or_not_as_configured() {
     for (choice, status) in [("open", 202), ("closed", 503)] {
         let lines = format!("{TURNSTILE}\non_failure = \"{choice}\"\ntimeout = \"300ms\"");
         let gateway = gateway(&caresoft, &host, &lines).await;
-        host.asked.questions.lock().unwrap().clear();
+        host.0.noted().clear();
         for token in troubles {
             let began = std::time::Instant::now();
             let response = post(&gateway, &[("phone", "0900000001"), (FIELD, token)]).await;

@@ -308,7 +308,7 @@ async fn nobody_chooses_what_is_fetched() {
     source.secrets.insert("token".to_owned(), vec!["t".into()]);
     source.secrets.insert("page_token".to_owned(), vec!["a-page-token".into()]);
     let gateway = Gateway::run(&config, folder).await;
-    let host = elsewhere.address;
+    let host = elsewhere.address();
     let moved = Answer::text(302, "").with("location", format!("http://{host}/stolen"));
     platform.answers("/v26.0/777", [moved]);
     let ids = [

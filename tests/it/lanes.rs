@@ -7,11 +7,9 @@ use futures_util::future::join_all;
 use leadgate::caresoft::Client;
 use leadgate::config::{Config, Destination, StoreUrl};
 use leadgate::delivery::{Composer, Hosts, Lane};
-use leadgate::lead::{Clock, DestinationId, Identity, Lead, State, SubmissionId};
+use leadgate::lead::{Clock, DestinationId, State};
 use leadgate::sandbox::{Fault, FaultKind, LogEntry, Options, Route};
-use leadgate::store::redis::Redis;
-use leadgate::store::sqlite::Sqlite;
-use leadgate::store::{self, Admission, Content, Store};
+use leadgate::store::Store;
 use leadgate::telemetry::Metrics;
 use serde_json::json;
 use tempfile::TempDir;
@@ -19,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::gateway::{Backing, CareSoft, Gateway, configuration, eventually, over_every_store};
+use crate::store::{newcomer, open};
 
 over_every_store!(
     a_fast_lane_is_not_held_up_by_asking_for_each_place,
@@ -49,25 +48,12 @@ impl Fleet {
         let folder = TempDir::new().unwrap();
         let mut config = configuration(store, &folder, caresoft.address, "");
         change(config.destinations.values_mut().next().unwrap());
-        let hour = Duration::from_secs(3600);
-        let options = store::Options {
-            dedup_window: hour,
-            idempotency_window: hour,
-            comments: true,
-            secrets: vec![],
-        };
-        let mut stores: Vec<Arc<dyn Store>> = Vec::new();
-        match &config.store.url {
-            // One process has it: its lanes share it.
-            StoreUrl::Sqlite(path) => {
-                let store: Arc<dyn Store> = Arc::new(Sqlite::open(path, options).unwrap());
-                stores.resize(replicas, store);
-            }
-            StoreUrl::Redis(url) => {
-                for _ in 0..replicas {
-                    stores.push(Arc::new(Redis::open(url, options.clone()).await.unwrap()));
-                }
-            }
+        let mut stores = vec![open(&config).await];
+        while stores.len() < replicas {
+            stores.push(match &config.store.url {
+                StoreUrl::Sqlite(_) => Arc::clone(&stores[0]), // one process has it: its lanes share it
+                StoreUrl::Redis(_) => open(&config).await,
+            });
         }
         let lanes: Vec<_> = stores.iter().map(|store| lane(&config, store)).collect();
         let store = stores.remove(0);
@@ -84,22 +70,7 @@ impl Fleet {
     async fn admit(&self, count: u32) {
         let before = u32::try_from(self.store.ledger().await.unwrap().accepted()).unwrap();
         let now = Clock::system().now();
-        let admission = |number: u32| {
-            let phone: leadgate::lead::Phone = format!("+8490{number:07}").parse().unwrap();
-            Admission {
-                id: SubmissionId::generate(),
-                source: "website".parse().unwrap(),
-                destination: self.destination.clone(),
-                received_at: now,
-                trace_id: None,
-                external_id: None,
-                idempotency: None,
-                content: Content::Lead {
-                    identities: vec![Identity::Phone(phone.clone())],
-                    lead: Lead { phone: Some(phone), ..Lead::default() },
-                },
-            }
-        };
+        let admission = |number| newcomer(number, &self.destination, now);
         let people = before..before + count;
         self.store.admit(people.map(admission).collect()).await.unwrap();
     }

@@ -66,5 +66,8 @@ mod served;
 mod servers;
 mod standby;
 mod stats;
+mod store;
+#[path = "../servers/stub.rs"]
+mod stub;
 mod survival;
 mod traces;

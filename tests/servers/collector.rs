@@ -1,16 +1,16 @@
 //! An OpenTelemetry collector: it takes OTLP over HTTP and keeps what it was sent.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Mutex;
 
-use actix_web::dev::ServerHandle;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Held;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
 use prost::Message;
+
+use crate::stub::{Stub, header, locked};
 
 /// A span, as a person reads it: ids in hexadecimal digits, values as text.
 #[derive(Debug, Clone)]
@@ -39,48 +39,32 @@ struct State {
 }
 
 /// A collector at work, on a port of its own.
-pub struct Collector {
-    pub address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    handle: ServerHandle,
-}
+pub struct Collector(Stub<State>);
 
 impl Collector {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let state = Arc::new(Mutex::new(State::default()));
-        let shared = web::Data::from(Arc::clone(&state));
-        let app = move || {
-            App::new()
-                .app_data(shared.clone())
-                .app_data(web::PayloadConfig::new(16 * 1024 * 1024))
-                .route("/v1/traces", web::post().to(take))
-        };
-        let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
-        let server = server.listen(listener).expect("a listener").run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { address, state, handle }
+        Self(Stub::start(State::default(), |app| {
+            app.route("/v1/traces", web::post().to(take));
+        }))
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.0.url()
     }
 
     /// From now on it answers 503, or takes what comes again.
     pub fn refuse(&self, refuses: bool) {
-        locked(&self.state).refuses = refuses;
+        self.0.noted().refuses = refuses;
     }
 
     /// How many batches came, refused ones among them.
     pub fn requests(&self) -> usize {
-        locked(&self.state).requests
+        self.0.noted().requests
     }
 
     /// Every span of a trace so far, in the order that they began.
     pub fn spans_of(&self, trace: &str) -> Vec<Span> {
-        let mut spans = locked(&self.state).spans.clone();
+        let mut spans = self.0.noted().spans.clone();
         spans.retain(|span| span.trace == trace);
         spans.sort_by_key(|span| span.began);
         spans
@@ -88,14 +72,8 @@ impl Collector {
 
     /// Whether `text` is anywhere in what was sent.
     pub fn was_told(&self, text: &str) -> bool {
-        let state = locked(&self.state);
+        let state = self.0.noted();
         state.bytes.windows(text.len()).any(|bytes| bytes == text.as_bytes())
-    }
-}
-
-impl Drop for Collector {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false)); // told at once, whoever waits for it
     }
 }
 
@@ -109,8 +87,7 @@ async fn take(
     if state.refuses {
         return HttpResponse::ServiceUnavailable().finish();
     }
-    let kind = request.headers().get("content-type").expect("a content type");
-    assert_eq!(kind, "application/x-protobuf");
+    assert_eq!(header(&request, "content-type"), "application/x-protobuf");
     let sent = ExportTraceServiceRequest::decode(body.clone()).expect("OTLP");
     for spans in sent.resource_spans {
         let resource = spans.resource.expect("a resource").attributes;
@@ -151,8 +128,4 @@ fn texts(attributes: Vec<KeyValue>) -> BTreeMap<String, String> {
         other => format!("{other:?}"),
     };
     attributes.into_iter().map(|attribute| (attribute.key, text(attribute.value))).collect()
-}
-
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().expect("no test panics in here")
 }

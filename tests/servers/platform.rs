@@ -5,13 +5,14 @@
 #![allow(dead_code, reason = "each place that includes this uses a part of it")]
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::net::SocketAddr;
+use std::sync::Mutex;
 
-use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
+
+use crate::stub::{Stub, header, locked};
 
 /// What is answered.
 #[derive(Debug, Clone)]
@@ -55,29 +56,22 @@ struct State {
 }
 
 /// A platform at work, on a port of its own.
-pub struct Platform {
-    pub address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    handle: ServerHandle,
-}
+pub struct Platform(Stub<State>);
 
 impl Platform {
     /// Answers 404 to everything.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        let state = Arc::new(Mutex::new(State::default()));
-        let shared = web::Data::from(Arc::clone(&state));
-        let app = move || App::new().app_data(shared.clone()).default_service(web::to(answer));
-        let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
-        let server = server.listen(listener).expect("a listener").run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { address, state, handle }
+        Self(Stub::start(State::default(), |app| {
+            app.default_service(web::to(answer));
+        }))
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.0.url()
     }
 
     /// The n-th request to `path` is answered by the n-th of `answers`, all others by the last.
@@ -88,29 +82,20 @@ impl Platform {
     /// The same to who has this token.
     pub fn answers_to(&self, token: &str, path: &str, answers: impl IntoIterator<Item = Answer>) {
         let answers = answers.into_iter().collect();
-        locked(&self.state).answers.insert((path.to_owned(), token.to_owned()), answers);
+        self.0.noted().answers.insert((path.to_owned(), token.to_owned()), answers);
     }
 
     /// Every request so far, in order.
     pub fn asked(&self) -> Vec<Asked> {
-        locked(&self.state).asked.clone()
-    }
-}
-
-impl Drop for Platform {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false)); // told at once, whoever waits for it
+        self.0.noted().asked.clone()
     }
 }
 
 async fn answer(request: HttpRequest, state: web::Data<Mutex<State>>) -> HttpResponse {
-    let header = |name: &str| {
-        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
-    let token = header("authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned();
+    let token =
+        header(&request, "authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned();
     let (path, query) = (request.path().to_owned(), request.query_string().to_owned());
-    let version = header("linkedin-version");
+    let version = header(&request, "linkedin-version");
     let mut state = locked(&state);
     state.asked.push(Asked { path: path.clone(), query, token: token.clone(), version });
     let keys = [(path.clone(), token), (path, String::new())];
@@ -129,8 +114,4 @@ async fn answer(request: HttpRequest, state: web::Data<Mutex<State>>) -> HttpRes
         response.insert_header((name, value));
     }
     response.content_type("application/json").body(body)
-}
-
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().expect("no test panics in here")
 }

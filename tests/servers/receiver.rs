@@ -5,17 +5,17 @@
 #![allow(dead_code, reason = "each place that includes this uses a part of it")]
 
 use std::collections::VecDeque;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Mutex;
 
-use actix_web::dev::ServerHandle;
 use actix_web::http::StatusCode;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::Value;
 use sha2::Sha256;
+
+use crate::stub::{self, Stub, locked};
 
 /// What a receiver does with a post.
 #[derive(Debug, Clone, Copy)]
@@ -66,35 +66,24 @@ struct State {
 }
 
 /// A receiver at work, on a port of its own.
-pub struct Receiver {
-    pub address: SocketAddr,
-    state: Arc<Mutex<State>>,
-    handle: ServerHandle,
-}
+pub struct Receiver(Stub<State>);
 
 impl Receiver {
     /// The n-th post is answered by the n-th of `script`, all others with 204.
     pub fn start(script: impl IntoIterator<Item = Reply>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("an address");
         let script = script.into_iter().collect();
-        let state = Arc::new(Mutex::new(State { script, ..State::default() }));
-        let shared = web::Data::from(Arc::clone(&state));
-        let app = move || App::new().app_data(shared.clone()).route("/hook", web::post().to(take));
-        let server = HttpServer::new(app).workers(1).shutdown_timeout(0).disable_signals();
-        let server = server.listen(listener).expect("a listener").run();
-        let handle = server.handle();
-        tokio::spawn(server);
-        Self { address, state, handle }
+        Self(Stub::start(State { script, ..State::default() }, |app| {
+            app.route("/hook", web::post().to(take));
+        }))
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}/hook", self.address)
+        format!("{}/hook", self.0.url())
     }
 
     /// Every post so far, in the order that they came in.
     pub fn posts(&self) -> Vec<Post> {
-        locked(&self.state).posts.clone()
+        self.0.noted().posts.clone()
     }
 
     /// The posts of one type.
@@ -105,21 +94,12 @@ impl Receiver {
     }
 }
 
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        drop(self.handle.stop(false)); // told at once, whoever waits for it
-    }
-}
-
 async fn take(
     request: HttpRequest,
     body: web::Bytes,
     state: web::Data<Mutex<State>>,
 ) -> HttpResponse {
-    let header = |name: &str| {
-        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
-        value.unwrap_or_default().to_owned()
-    };
+    let header = |name: &str| stub::header(&request, name);
     let post = Post {
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp").parse().unwrap_or_default(),
@@ -145,8 +125,4 @@ async fn take(
         }
         Reply::Never => std::future::pending().await,
     }
-}
-
-fn locked(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().expect("no test panics in here")
 }
