@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use leadgate::app::{App, Orders, Surroundings};
-use leadgate::config::{self, Config};
+use leadgate::config::{self, Config, Faults, Loaded, MapEnvironment};
 use leadgate::lead::Clock;
+use leadgate::preset::built_in_names;
 use leadgate::sandbox::{Options, Sandbox, StoredLead};
 use leadgate::telemetry::Traces;
 use reqwest::{RequestBuilder, Response};
@@ -165,6 +166,16 @@ macro_rules! over_every_store {
 }
 pub(crate) use over_every_store;
 
+/// What a configuration comes to. It is told nothing by the environment.
+pub fn loaded(text: &str) -> Result<Loaded, Faults> {
+    config::parse(text, "test.toml", &MapEnvironment::default(), &built_in_names())
+}
+
+/// A configuration without faults.
+pub fn parsed(text: &str) -> Config {
+    loaded(text).unwrap_or_else(|faults| panic!("{text}\n{faults}")).config
+}
+
 /// The configuration of a test: `extra` is appended to `[sources.website]`.
 pub fn configuration(
     store: &Backing,
@@ -172,11 +183,7 @@ pub fn configuration(
     caresoft: SocketAddr,
     extra: &str,
 ) -> Config {
-    let text = toml_of(&store.toml(folder.path()), caresoft, extra);
-    let environment = config::MapEnvironment::default();
-    config::parse(&text, "test.toml", &environment, &["web-form"])
-        .expect("a valid configuration")
-        .config
+    parsed(&toml_of(&store.toml(folder.path()), caresoft, extra))
 }
 
 /// The text of [`configuration`]; `store` is what is under `[store]`.

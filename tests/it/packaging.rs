@@ -144,13 +144,7 @@ fn the_unit_is_one_that_systemd_takes_and_gives_it_the_time_it_needs() {
         let mut lines = unit.lines().filter_map(|line| line.strip_prefix(&format!("{key}=")));
         lines.next().unwrap_or_else(|| panic!("no {key}"))
     };
-    let default = leadgate::config::parse(
-        SMALL,
-        "small.toml",
-        &leadgate::config::MapEnvironment::default(),
-        &["web-form"],
-    );
-    let server = default.unwrap().config.server;
+    let server = crate::gateway::parsed(SMALL).server;
     let until_killed = humantime::parse_duration(value("TimeoutStopSec")).unwrap();
     assert!(until_killed > server.drain_delay + server.shutdown_grace);
     assert_eq!(value("ExecReload"), "/bin/kill -HUP $MAINPID");
