@@ -14,19 +14,18 @@
 
 #[path = "accept/load.rs"]
 mod load;
+mod process;
 
-use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use leadgate::sandbox::{Fault, FaultKind, Options, Sandbox};
 use load::{Figures, Load};
+use process::{ADMIN_TOKEN, Process, free_address};
 use tempfile::TempDir;
 
-const LEADGATE: &str = env!("CARGO_BIN_EXE_leadgate");
-const ADMIN_TOKEN: &str = "the-admin-token-of-a-benchmark";
 const CONNECTIONS: usize = 32;
 
 /// What the console is looked at with.
@@ -57,7 +56,7 @@ fn main() {
 
 /// A gateway, and a CareSoft in front of which it stands.
 struct Gateway {
-    child: Child,
+    process: Process,
     public: SocketAddr,
     admin: SocketAddr,
     sandbox: Sandbox,
@@ -72,17 +71,12 @@ impl Gateway {
         let upstream = listener.local_addr().unwrap();
         tokio::spawn(sandbox.serve(listener, std::future::pending()));
         let (public, admin) = (free_address(), free_address());
-        let file = folder.path().join("leadgate.toml");
-        fs::write(&file, configuration(&folder, public, admin, upstream)).unwrap();
-        let mut command = Command::new(LEADGATE);
-        command.args(["serve", "--config"]).arg(&file).env_clear();
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let began = Instant::now();
-        while TcpStream::connect(admin).is_err() {
-            assert!(began.elapsed() < Duration::from_secs(20), "the gateway does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Self { child, public, admin, sandbox, _folder: folder }
+        let store = format!("sqlite:{}", folder.path().join("leadgate.db").display());
+        let gateway = process::Gateway { public, admin, store: &store, upstream };
+        let mut command = Command::new("env");
+        command.arg("-i");
+        let process = gateway.serve(command, folder.path());
+        Self { process, public, admin, sandbox, _folder: folder }
     }
 
     /// Posts at an even pace, each another person, on a thread of its own.
@@ -92,24 +86,12 @@ impl Gateway {
     }
 
     fn sample(&self) -> Sample {
-        let process = format!("/proc/{}", self.child.id());
-        let status = fs::read_to_string(format!("{process}/status")).unwrap();
-        let of = |name: &str| -> f64 {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-            line.trim().trim_end_matches(" kB").parse().unwrap()
-        };
+        let process = &self.process;
         Sample {
-            resident_mib: of("VmRSS:") / 1024.0,
-            files: fs::read_dir(format!("{process}/fd")).unwrap().count(),
-            threads: of("Threads:"),
+            resident_mib: process.resident_mib(),
+            files: process.files(),
+            threads: process.threads(),
         }
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -117,47 +99,6 @@ struct Sample {
     resident_mib: f64,
     files: usize,
     threads: f64,
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
-}
-
-fn configuration(
-    folder: &TempDir,
-    public: SocketAddr,
-    admin: SocketAddr,
-    upstream: SocketAddr,
-) -> String {
-    format!(
-        r#"
-[server]
-listen = "{public}"
-admin_listen = "{admin}"
-[admin]
-token = "{ADMIN_TOKEN}"
-[store]
-url = "sqlite:{store}"
-secret = "the secret of a benchmark, long enough"
-[limits]
-per_ip = {{ per_second = 1000000, burst = 1000000 }}
-per_source = {{ per_second = 1000000, burst = 1000000 }}
-[destinations.main]
-base_url = "http://{upstream}"
-domain = "sandbox"
-token = "{token}"
-timeout = "2s"
-[destinations.main.lead]
-service_id = 1244
-[sources.website]
-preset = "web-form"
-destination = "main"
-secrets = {{ token = "{form_token}" }}
-"#,
-        store = folder.path().join("leadgate.db").display(),
-        token = Options::default().token,
-        form_token = load::TOKEN,
-    )
 }
 
 fn console(runtime: &tokio::runtime::Runtime) {

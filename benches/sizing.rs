@@ -4,15 +4,14 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+mod form;
 #[path = "../tests/servers/mod.rs"]
 mod servers;
 
 use std::time::Duration;
 
 use leadgate::config::RedisUrl;
-use leadgate::lead::{
-    Attribution, DestinationId, Event, Identity, Lead, Phone, SubmissionId, Timestamp, Upstream,
-};
+use leadgate::lead::{DestinationId, Event, Timestamp, Upstream};
 use leadgate::store::redis::Redis;
 use leadgate::store::{
     Admission, Content, Idempotency, Options, Outcome, Retention, Store, Wanted,
@@ -101,37 +100,10 @@ async fn measure() {
     );
 }
 
-/// A form as a landing page sends it.
+/// A form whose sender gave it an id.
 fn admission(lane: &DestinationId, number: u32, received_at: Timestamp) -> Admission {
-    let phone: Phone = format!("+849{number:08}").parse().unwrap();
-    let email = format!("nguyen.van.thu.{number}@example.vn");
-    let page = "https://shop.example.vn/du-an/can-ho?utm_source=facebook&utm_medium=cpc&utm_campaign=tet-2027";
-    let utm = [("source", "facebook"), ("medium", "cpc"), ("campaign", "tet-2027")];
-    let lead = Lead {
-        name: Some(format!("Nguyễn Văn Thử {number}")),
-        phone: Some(phone.clone()),
-        email: Some(email.clone()),
-        message: Some("Tôi muốn được tư vấn về căn hộ hai phòng ngủ.".into()),
-        ref_url: Some(page.into()),
-        attribution: Attribution {
-            page_url: Some(page.into()),
-            utm: utm.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-            ..Attribution::default()
-        },
-        fields: [("so_dien_thoai".to_owned(), format!("09{number:08}"))].into(),
-        ..Lead::default()
-    };
-    let identities = vec![Identity::Phone(phone), Identity::Email(email)];
-    Admission {
-        id: SubmissionId::generate(),
-        source: "website".parse().unwrap(),
-        destination: lane.clone(),
-        received_at,
-        trace_id: None,
-        external_id: None,
-        idempotency: Some(Idempotency::of_id(format!("evt-{number}"))),
-        content: Content::Lead { lead, identities },
-    }
+    let idempotency = Some(Idempotency::of_id(format!("evt-{number}")));
+    Admission { idempotency, ..form::admission(lane, number, received_at) }
 }
 
 fn used(server: &Server) -> u64 {

@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::process::Kind;
+use crate::server::Kind;
 
 /// A body that waits for its row, and who waits for it.
 type Waiting = (Bytes, oneshot::Sender<()>);

@@ -18,13 +18,16 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod baseline;
+mod cores;
 mod load;
+#[path = "../process/mod.rs"]
 mod process;
+mod server;
 
 use std::time::Duration;
 
 use load::{Figures, Load};
-use process::{Fsync, Kind, Server};
+use server::{Fsync, Kind, Server};
 
 /// Connections that post at once.
 const CONNECTIONS: usize = 64;
@@ -45,7 +48,7 @@ fn main() {
     {
         return baseline::run(kind, port, behind);
     }
-    if process::pin_to_second_core() {
+    if cores::pin_to_second_core() {
         return; // a child on its own core did the work
     }
     let number = |flag: &str| {
@@ -68,7 +71,7 @@ fn main() {
         },
         pending: number("--pending").unwrap_or(0),
     };
-    process::report_footprint(plan.servers[2]);
+    server::report_footprint(plan.servers[2]);
     let rounds = alternate(&plan);
     report(&plan, &rounds);
     half_load(&rounds, &plan);

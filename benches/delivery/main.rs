@@ -18,6 +18,8 @@
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+#[path = "../form/mod.rs"]
+mod form;
 mod leads;
 #[path = "../../tests/servers/mod.rs"]
 mod servers;
