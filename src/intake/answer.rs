@@ -13,6 +13,7 @@ use super::{amp, page};
 use crate::lead::{SubmissionId, TraceId};
 use crate::preset::{Piece, Reply, Respond};
 use crate::problem::{FieldError, Problem};
+use crate::source::decode::DecodeError;
 
 /// Why a post was not taken. Nothing of it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,6 +217,17 @@ impl Refusal {
             response.headers_mut().insert(actix_web::http::header::ALLOW, allowed);
         }
         response
+    }
+}
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        match error {
+            DecodeError::ContentType => Self::ContentType(
+                "expected application/json, application/x-www-form-urlencoded, multipart/form-data or text/plain",
+            ),
+            DecodeError::Malformed(detail) => Self::Malformed(detail),
+        }
     }
 }
 

@@ -3,11 +3,13 @@
 
 pub mod amp;
 pub mod answer;
+mod batch;
 pub mod challenge;
 pub mod cors;
 mod door;
 pub mod embed;
 pub mod guard;
+mod head;
 mod own;
 pub mod page;
 mod receive;

@@ -5,7 +5,8 @@ use actix_web::web::Bytes;
 
 use super::Intake;
 use super::answer::Refusal;
-use super::receive::{Head, Taken, take_whole};
+use super::head::Head;
+use super::receive::{Taken, take_whole};
 use crate::lead::{SourceId, SubmissionId};
 use crate::preset::Outgoing;
 

@@ -1,9 +1,16 @@
 //! Whether a post comes from who it says. Nothing is read or stored before this agrees.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
+use actix_web::web::Bytes;
 use secrecy::SecretString;
 
+use super::Intake;
+use super::answer::{self, Refusal};
+use super::head::Head;
 use crate::credentials::{bearer, equal};
+use crate::preset::Heard;
+use crate::source::Source;
 
 /// Checks a source's static `token`: in `X-Leadgate-Token`, as `Authorization: Bearer`, or as
 /// `?token=`. Any of `accepted` will do; a source without a token is open.
@@ -22,6 +29,47 @@ fn presented(headers: &HeaderMap, query: &str) -> impl Iterator<Item = Vec<u8>> 
         .find(|(name, _)| name == "token")
         .map(|(_, token)| token.into_owned().into_bytes());
     [header, bearer(headers), in_query].into_iter().flatten()
+}
+
+/// What a post turns out to be.
+pub(super) enum Verified {
+    /// It only asks whether anybody is there.
+    Probe(HttpResponse),
+    /// It is taken, and nothing of it is kept.
+    Passed,
+    /// It is to be read.
+    Post {
+        /// Nobody but the platform, or who has the source's token, can have sent it.
+        is_authentic: bool,
+    },
+}
+
+/// Whether the post comes from its platform; or is only a question whether anybody is there.
+pub(super) fn platform(
+    intake: &Intake,
+    source: &Source,
+    head: &Head<'_>,
+    body: &Bytes,
+) -> Result<Verified, Refusal> {
+    let url = head.address(source);
+    let header = |name: &str| head.text(name);
+    let heard = Heard::new(head.method, &url, head.query, &header, body);
+    if let Some(answer) = source.preset.handshake.post(&heard) {
+        intake.shared.metrics.submission(&source.id, "handshake");
+        return Ok(Verified::Probe(answer::written(answer.reply, answer.body)));
+    }
+    let now = intake.shared.clock.now();
+    match source.preset.verify.passes(&heard, &source.secrets, now, source.max_age) {
+        Some(false) if source.preset.passes_over_unsigned(&heard) => {
+            intake.shared.metrics.submission(&source.id, "ignored");
+            Ok(Verified::Passed)
+        }
+        Some(false) => Err(Refusal::Unauthorized),
+        passes => {
+            let is_authentic = passes.is_some() || !source.tokens.is_empty();
+            Ok(Verified::Post { is_authentic })
+        }
+    }
 }
 
 #[cfg(test)]
