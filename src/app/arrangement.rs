@@ -48,7 +48,7 @@ impl Lasting {
         changes: Changes,
         surroundings: &super::Surroundings,
     ) -> Result<Self, StartError> {
-        let (metrics, clock) = (Arc::new(Metrics::default()), surroundings.clock.clone());
+        let (metrics, clock) = (Arc::clone(&surroundings.metrics), surroundings.clock.clone());
         if surroundings.public.is_some() {
             metrics.runs("intake");
         }

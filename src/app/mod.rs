@@ -40,7 +40,7 @@ use crate::store::spool::Spooled;
 use crate::store::sqlite::Sqlite;
 use crate::store::watched::Watched;
 use crate::store::{self, Store, StoreError};
-use crate::telemetry::Traces;
+use crate::telemetry::{Metrics, Traces};
 
 /// Repeated deliveries are recognised for this long: the longest that a platform keeps trying.
 const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(72 * 3600);
@@ -71,6 +71,8 @@ pub struct Surroundings {
     pub sample_form: bool,
     /// Where the time comes from.
     pub clock: Clock,
+    /// What this process is measured by, from its start.
+    pub metrics: Arc<Metrics>,
     /// The traces of this process, which are flushed at its end.
     pub traces: Traces,
 }

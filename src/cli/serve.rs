@@ -21,7 +21,7 @@ use crate::fail_point;
 use crate::lead::Clock;
 use crate::preset::DEVELOPMENT_SECRET;
 use crate::sandbox::{Options, Sandbox};
-use crate::telemetry::{self, Traces};
+use crate::telemetry::{self, Metrics, Traces};
 
 /// Where the sandbox of a gateway without configuration is looked at; any free port if taken.
 pub(super) const SANDBOX_ADDRESS: &str = "127.0.0.1:8082";
@@ -63,7 +63,9 @@ impl Serve {
             .enable_all()
             .build()
             .context("the runtime could not be started")?;
-        let log = |config: &Config| telemetry::log::init(&config.log, runtime.handle().clone());
+        let metrics = Arc::<Metrics>::default();
+        let log =
+            |config: &Config| telemetry::log::init(&config.log, runtime.handle().clone(), &metrics);
         let (config, traces, from) = match invocation.config_file().map(ConfigurationFile::at) {
             Some(mut file) => {
                 let loaded = file.read()?;
@@ -79,7 +81,7 @@ impl Serve {
                 (config, traces, From::Nothing(sandbox))
             }
         };
-        let served = runtime.block_on(serve(&config, self.role, from, traces));
+        let served = runtime.block_on(serve(&config, self.role, from, (metrics, traces)));
         // Whatever still runs was given up: a name that is looked up in vain holds no exit up.
         runtime.shutdown_background();
         served.map_err(|error| match error.downcast_ref::<StartError>() {
@@ -104,7 +106,12 @@ fn zero_setup() -> Result<(Config, BesideIt), Failed> {
     Ok((config, BesideIt { sandbox: Sandbox::new(options), listener, address }))
 }
 
-async fn serve(config: &Config, role: Role, from: From, traces: Traces) -> anyhow::Result<()> {
+async fn serve(
+    config: &Config,
+    role: Role,
+    from: From,
+    (metrics, traces): (Arc<Metrics>, Traces),
+) -> anyhow::Result<()> {
     let mut orders = orders()?; // before anything that takes a while
     let (file, sandbox) = match from {
         From::File(file) => (Some(file), None),
@@ -131,6 +138,7 @@ async fn serve(config: &Config, role: Role, from: From, traces: Traces) -> anyho
         delivers: role != Role::Intake,
         sample_form: sandbox.is_some(),
         clock: fail_point::clock(),
+        metrics,
         traces,
     };
     let public = surroundings.public.as_ref().map(TcpListener::local_addr).transpose()?;

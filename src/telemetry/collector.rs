@@ -3,6 +3,7 @@
 //! waits for it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -12,14 +13,18 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracer, SdkTracerProvider,
 };
+use prost::Message;
 use tokio::runtime::Handle;
 use url::Url;
 use uuid::Uuid;
 
+use super::Metrics;
+use super::counted::{CountedExporter, CountedProcessor, Tally};
 use super::ids::Ids;
 use crate::http_client;
 
@@ -41,13 +46,15 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024;
 pub struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
-    /// Sends spans to the collector at `endpoint`, over `runtime`.
+    /// Sends spans to the collector at `endpoint`, over `runtime`, and counts them in `metrics`.
     ///
     /// # Errors
     /// TLS, the client or the exporter that cannot be set up.
-    pub fn open(endpoint: &Url, runtime: Handle) -> anyhow::Result<Self> {
+    pub fn open(endpoint: &Url, runtime: Handle, metrics: Arc<Metrics>) -> anyhow::Result<Self> {
         let client = http_client::builder()?.timeout(REQUEST_TIMEOUT).build()?;
-        let client = Collector { client, runtime, is_failing: AtomicBool::new(false) };
+        let tally = Arc::new(Tally::new(metrics, WAITING_MAX));
+        let is_failing = AtomicBool::new(false);
+        let client = Collector { client, runtime, is_failing, tally: Arc::clone(&tally) };
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(client)
@@ -55,6 +62,7 @@ impl Traces {
             .with_endpoint(address(endpoint))
             .with_timeout(TIMEOUT)
             .build()?;
+        let exporter = CountedExporter { exporter, tally: Arc::clone(&tally) };
         let bounds = BatchConfigBuilder::default()
             .with_max_queue_size(WAITING_MAX)
             .with_max_export_batch_size(BATCH_MAX)
@@ -67,7 +75,7 @@ impl Traces {
             KeyValue::new("service.instance.id", Uuid::new_v4().to_string()),
         ]);
         let provider = SdkTracerProvider::builder()
-            .with_span_processor(batches)
+            .with_span_processor(CountedProcessor { batches, tally })
             // What to trace is decided where spans are made, not by the flag of whoever calls.
             .with_sampler(Sampler::AlwaysOn)
             .with_id_generator(Ids::default())
@@ -103,6 +111,7 @@ struct Collector {
     /// Batches are sent by a thread that has no runtime.
     runtime: Handle,
     is_failing: AtomicBool,
+    tally: Arc<Tally>,
 }
 
 impl fmt::Debug for Collector {
@@ -118,7 +127,11 @@ impl HttpClient for Collector {
         let answered = sending.await.map_err(HttpError::from).and_then(|answered| answered);
         match &answered {
             Ok(answer) if answer.status().is_success() => {
-                if self.is_failing.swap(false, Ordering::Relaxed) {
+                let rejected = rejected(answer.body());
+                self.tally.rejected(rejected);
+                if rejected > 0 {
+                    self.fails(&format!("it has rejected {rejected} of a batch's spans"));
+                } else if self.is_failing.swap(false, Ordering::Relaxed) {
                     tracing::info!("traces are collected again");
                 }
             }
@@ -136,6 +149,14 @@ impl Collector {
             tracing::warn!(why, "traces are not collected: they are dropped until they are");
         }
     }
+}
+
+/// How many spans a collector that takes a batch says that it did not keep. What it says besides
+/// is told nowhere: it may repeat what it was sent.
+fn rejected(answer: &Bytes) -> u64 {
+    let answer = ExportTraceServiceResponse::decode(answer.clone()).unwrap_or_default();
+    let partial = answer.partial_success.unwrap_or_default();
+    u64::try_from(partial.rejected_spans).unwrap_or(0)
 }
 
 async fn send(

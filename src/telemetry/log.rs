@@ -2,6 +2,7 @@
 //! `docs/logging.md` lists them all.
 
 use std::io::{IsTerminal, Write};
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tracing::Subscriber;
@@ -11,6 +12,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::Metrics;
 use super::collector::Traces;
 use super::one_line::OneLine;
 use super::trace::TARGET;
@@ -20,14 +22,14 @@ use crate::config::{Log, LogFormat};
 const SERVER: &str = "actix_server";
 
 /// Sends this process's log to standard error as the configuration wants it, and its traces to
-/// the collector over `runtime`, where there is one.
+/// the collector over `runtime`, where there is one; `metrics` count them.
 ///
 /// # Errors
 /// A `log.level` that is no filter, a collector that nothing can be sent to, or a log that is set
 /// up already.
-pub fn init(config: &Log, runtime: Handle) -> anyhow::Result<Traces> {
+pub fn init(config: &Log, runtime: Handle, metrics: &Arc<Metrics>) -> anyhow::Result<Traces> {
     let traces = match &config.otlp_endpoint {
-        Some(endpoint) => Traces::open(endpoint, runtime)?,
+        Some(endpoint) => Traces::open(endpoint, runtime, Arc::clone(metrics))?,
         None => Traces::default(),
     };
     let spans = |tracer| {

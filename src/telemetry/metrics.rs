@@ -66,6 +66,11 @@ struct ByStore {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByOutcome {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TypeOutcome {
     r#type: &'static str,
     outcome: &'static str,
@@ -103,6 +108,7 @@ pub struct Metrics {
     store_errors: Family<ByStore, Counter>,
     notifications: Family<TypeOutcome, Counter>,
     enrich_requests: Family<SourceOutcome, Counter>,
+    spans: Family<ByOutcome, Counter>,
     reload_successful: Gauge,
     reload_success_timestamp: Gauge<f64, std::sync::atomic::AtomicU64>,
     restart_needed: Gauge,
@@ -128,6 +134,7 @@ impl Default for Metrics {
             store_errors: Family::default(),
             notifications: Family::default(),
             enrich_requests: Family::default(),
+            spans: Family::default(),
             reload_successful: Gauge::default(),
             reload_success_timestamp: Gauge::default(),
             restart_needed: Gauge::default(),
@@ -221,6 +228,11 @@ impl Metrics {
             each("enrich_requests"),
             "Requests to platforms for what they only give notice of, by source and outcome",
             self.enrich_requests.clone(),
+        );
+        registry.register(
+            each("spans"),
+            "Spans of traces by what became of them: collected, failed, dropped",
+            self.spans.clone(),
         );
         registry.register(
             each("config_last_reload_successful"),
@@ -371,6 +383,12 @@ impl Metrics {
         self.enrich_requests.get_or_create(&label).inc();
     }
 
+    /// What became of so many spans: `collected`; `failed`, the collector did not take them;
+    /// `dropped`, too many waited for it.
+    pub fn spans(&self, outcome: &'static str, spans: u64) {
+        self.spans.get_or_create(&ByOutcome { outcome }).inc_by(spans);
+    }
+
     /// Everything, in the OpenMetrics text format.
     pub fn render(&self) -> String {
         let mut text = String::with_capacity(16 * 1024);
@@ -404,6 +422,7 @@ mod tests {
         metrics.store_error("sqlite");
         metrics.notification(NotifyEvent::LaneStopped, "delivered");
         metrics.enrich(&source, "document");
+        metrics.spans("dropped", 9);
         let text = metrics.render();
         for line in [
             r#"leadgate_part{part="intake"} 1"#,
@@ -422,6 +441,7 @@ mod tests {
             "leadgate_spool_depth 3",
             r#"leadgate_store_errors_total{store="sqlite"} 1"#,
             r#"leadgate_enrich_requests_total{source="website",outcome="document"} 1"#,
+            r#"leadgate_spans_total{outcome="dropped"} 9"#,
             r#"leadgate_notifications_total{type="lane.stopped",outcome="delivered"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "no line {line}\n{text}");

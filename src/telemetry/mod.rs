@@ -2,6 +2,7 @@
 //! person's data.
 
 mod collector;
+mod counted;
 mod ids;
 pub mod log;
 pub mod metrics;

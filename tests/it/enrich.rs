@@ -52,31 +52,32 @@ fn fetching(
 const META: (&str, &str, &str) = ("meta-lead-ads", "app_secret", "page_token");
 const LINKEDIN: (&str, &str, &str) = ("linkedin-lead-sync", "client_secret", "access_token");
 
-fn hmac(parts: &[&[u8]]) -> String {
-    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+/// What signs a platform's post.
+pub fn signature(secret: &str, parts: &[&[u8]]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     parts.iter().for_each(|part| mac.update(part));
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn fixture(name: &str) -> String {
+pub fn fixture(name: &str) -> String {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(path).unwrap()
 }
 
 /// What Meta posts, signed.
 async fn meta(gateway: &Gateway, body: String) -> Response {
-    let signature = format!("sha256={}", hmac(&[body.as_bytes()]));
+    let signature = format!("sha256={}", signature(SECRET, &[body.as_bytes()]));
     let post = gateway.post().header("X-Hub-Signature-256", signature).body(body);
     post.header("Content-Type", "application/json").send().await.unwrap()
 }
 
 async fn linkedin(gateway: &Gateway, body: String) -> Response {
-    let signature = hmac(&[b"hmacsha256=", body.as_bytes()]);
+    let signature = signature(SECRET, &[b"hmacsha256=", body.as_bytes()]);
     let post = gateway.post().header("X-LI-Signature", signature).body(body);
     post.header("Content-Type", "application/json").send().await.unwrap()
 }
 
-fn notice(id: u64) -> String {
+pub fn notice(id: u64) -> String {
     let value =
         json!({"leadgen_id": id, "page_id": 1, "form_id": 2, "created_time": 1_760_000_000});
     let change = json!({"field": "leadgen", "value": value});
@@ -103,7 +104,7 @@ async fn all(gateway: &Gateway, count: usize, state: &str) -> Vec<Value> {
     .await
 }
 
-fn lead_of(id: u64, file: &str) -> Answer {
+pub fn lead_of(id: u64, file: &str) -> Answer {
     let mut lead: Value = serde_json::from_str(&fixture(file)).unwrap();
     lead["id"] = id.to_string().into();
     Answer::json(200, &lead)
@@ -384,7 +385,7 @@ async fn a_platform_that_is_silent_holds_up_no_other(store: Backing) {
         assert_eq!(meta(&gateway, notice(id)).await.status(), 200);
     }
     let body = notice(11);
-    let signature = format!("sha256={}", hmac(&[body.as_bytes()]));
+    let signature = format!("sha256={}", signature(SECRET, &[body.as_bytes()]));
     let url = format!("http://{}/in/other", gateway.public);
     let post = gateway.http.post(url).header("X-Hub-Signature-256", signature).body(body);
     let post = post.header("Content-Type", "application/json");

@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -279,6 +279,7 @@ impl Gateway {
             delivers: true,
             sample_form: true,
             clock,
+            metrics: Arc::default(),
             traces: Traces::default(),
         };
         let app = App::build(config, surroundings).await.expect("a gateway");

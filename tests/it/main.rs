@@ -14,6 +14,7 @@ mod challenge;
 mod chance;
 #[path = "../servers/chromium.rs"]
 mod chromium;
+mod collected;
 #[path = "../servers/collector.rs"]
 mod collector;
 mod commands;

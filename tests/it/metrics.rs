@@ -6,11 +6,12 @@ use leadgate::sandbox::Options;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::collector::Collector;
 use crate::gateway::{CareSoft, http_client, id_of, toml_of};
 use crate::served::Served;
 
 /// Name and labels. A histogram is told by its `_count`.
-const METRICS: [(&str, &[&str]); 19] = [
+const METRICS: [(&str, &[&str]); 20] = [
     ("leadgate_submissions_total", &["source", "outcome"]),
     ("leadgate_intake_seconds_count", &["source"]),
     ("leadgate_upstream_requests_total", &["destination", "call", "outcome"]),
@@ -26,6 +27,7 @@ const METRICS: [(&str, &[&str]); 19] = [
     ("leadgate_ledger_residue", &[]),
     ("leadgate_notifications_total", &["type", "outcome"]),
     ("leadgate_enrich_requests_total", &["source", "outcome"]),
+    ("leadgate_spans_total", &["outcome"]),
     ("leadgate_part", &["part"]),
     ("leadgate_source_last_received_timestamp_seconds", &["source"]),
     ("leadgate_config_last_reload_successful", &[]),
@@ -49,10 +51,11 @@ fn sample(line: &str) -> Option<(String, BTreeMap<String, String>)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_metric_of_the_contract_has_its_labels_and_no_others() {
-    let caresoft = CareSoft::start(Options::default());
+    let (caresoft, collector) = (CareSoft::start(Options::default()), Collector::start());
     let folder = TempDir::new().unwrap();
     let store = format!("url = \"sqlite:{}\"", folder.path().join("leads.db").display());
-    let served = Served::start(folder.path(), &toml_of(&store, caresoft.address, "")).await;
+    let traces = format!("[log]\notlp_endpoint = \"{}\"", collector.url());
+    let served = Served::start(folder.path(), &toml_of(&store, caresoft.address, &traces)).await;
     let http = http_client();
     let post = http.post(served.endpoint("website")).json(&json!({"phone": "0900000061"}));
     let id = id_of(post.send().await.unwrap()).await;

@@ -8,19 +8,21 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::collector::{Collector, Span};
+use crate::enrich::{fixture, lead_of, notice, signature};
 use crate::fleet;
-use crate::gateway::{Backing, CareSoft, eventually, free_listener, http_client, id_of, toml_of};
+use crate::gateway::{Backing, CareSoft, eventually, http_client, id_of, toml_of};
+use crate::platform::{Answer, Platform};
 use crate::served::{Served, leadgate};
 
-const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const CALLER: &str = "00f067aa0ba902b7";
+pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+pub const CALLER: &str = "00f067aa0ba902b7";
 
-fn traced(store: &str, caresoft: &CareSoft, endpoint: &str) -> String {
+pub fn traced(store: &str, caresoft: &CareSoft, endpoint: &str) -> String {
     let more = format!("[log]\notlp_endpoint = \"{endpoint}\"");
     toml_of(store, caresoft.address, &more)
 }
 
-async fn start(folder: &Path, text: &str, role: &str) -> Served {
+pub async fn start(folder: &Path, text: &str, role: &str) -> Served {
     let file = folder.join(format!("{role}.toml"));
     std::fs::write(&file, text).unwrap();
     let mut command = leadgate(folder);
@@ -29,7 +31,7 @@ async fn start(folder: &Path, text: &str, role: &str) -> Served {
 }
 
 /// A person who is easily found again, posted as part of a trace.
-async fn post(served: &Served, phone: &str, traceparent: &str) -> String {
+pub async fn post(served: &Served, phone: &str, traceparent: &str) -> String {
     let body = json!({
         "name": "Nguyễn Thị Bí Mật", "phone": phone, "email": format!("bi.mat.{phone}@example.vn"),
         "message": "điều riêng tư", "thanh_pho": "Huế Bí Mật",
@@ -196,47 +198,75 @@ async fn failures_are_marked_and_stay_in_the_trace() {
     assert_nobody_is_told(&collector);
 }
 
-/// Nobody waits for a collector that is away, and a line tells it once.
+/// A platform that only gives notice: it is asked for the lead within the trace of its post, each
+/// time, and hears nothing of the trace.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dead_collector_costs_no_lead_and_one_line() {
-    const FAILS: &str = "traces are not collected";
-    const AGAIN: &str = "traces are collected again";
+async fn a_lead_that_has_to_be_fetched_is_one_trace() {
+    const SECRET: &str = "the app's secret of the test";
+    const TOKEN: &str = "the-token-of-the-page";
     let (caresoft, collector) = (CareSoft::start(Options::default()), Collector::start());
-    collector.refuse(true);
-    let folder = TempDir::new().unwrap();
+    let (platform, folder) = (Platform::start(), TempDir::new().unwrap());
+    let busy = Answer::text(503, "");
+    platform.answers("/v26.0/11", [busy, lead_of(11, "meta/graph_lead_vi_full.response.json")]);
     let store = Backing::Sqlite.toml(folder.path());
-    let text = traced(&store, &caresoft, &collector.url());
+    let source = format!(
+        "[sources.fanpage]\npreset = \"meta-lead-ads\"\ndestination = \"main\"\n\
+         api_base = \"{}\"\nsecrets = {{ app_secret = \"{SECRET}\", page_token = \"{TOKEN}\" }}\n",
+        platform.url()
+    );
+    let text = traced(&store, &caresoft, &collector.url()) + "\n" + &source;
     let served = start(folder.path(), &text, "all").await;
-    let lines = |what: &str| served.log().lines().filter(|line| line.contains(what)).count();
-    let parent = format!("00-{TRACE}-{CALLER}-01");
-    for number in 0..3 {
-        let before = collector.requests();
-        let id = post(&served, &format!("090000007{number}"), &parent).await;
-        served.settled(&id, "created").await;
-        eventually("a batch is tried", || async { (collector.requests() > before).then_some(()) })
-            .await;
-    }
-    eventually("the failure is told", || async { (lines(FAILS) > 0).then_some(()) }).await;
-    assert_eq!((lines(FAILS), lines(AGAIN)), (1, 0), "{}", served.log());
-    collector.refuse(false);
-    let id = post(&served, "0900000079", &parent).await; // something to collect
-    served.settled(&id, "created").await;
-    eventually("it works again", || async { (lines(AGAIN) == 1).then_some(()) }).await;
-    assert_eq!(lines(FAILS), 1, "{}", served.log());
-    let (code, _) = served.terminate().await;
-    assert_eq!(code, Some(0));
-
-    // Nobody listens there at all, from the start to the end.
-    let nobody = free_listener().local_addr().unwrap();
-    let folder = TempDir::new().unwrap();
-    let store = Backing::Sqlite.toml(folder.path());
-    let text = traced(&store, &caresoft, &format!("http://{nobody}"));
-    let served = start(folder.path(), &text, "all").await;
-    let id = post(&served, "0900000099", &parent).await;
-    served.settled(&id, "created").await;
+    let body = notice(11);
+    let post = http_client()
+        .post(served.endpoint("fanpage"))
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
+        .header("X-Hub-Signature-256", format!("sha256={}", signature(SECRET, &[body.as_bytes()])))
+        .header("Content-Type", "application/json")
+        .body(body);
+    assert_eq!(post.send().await.unwrap().status(), 200);
+    let listed = eventually("its lead is created", || async {
+        let listed = served.admin_get("/api/leads?state=created").await?;
+        let listed: Value = listed.json().await.unwrap();
+        listed["leads"].as_array().unwrap().first().cloned()
+    })
+    .await;
+    let record = served.record(listed["id"].as_str().unwrap()).await.unwrap();
+    assert_eq!(record["trace_id"], TRACE);
     let (code, log) = served.terminate().await;
-    assert_eq!(code, Some(0));
-    assert_eq!(log.lines().filter(|line| line.contains(FAILS)).count(), 1, "{log}");
+    assert_eq!(code, Some(0), "{log}");
+
+    let spans = collector.spans_of(TRACE);
+    let [admit, attempt] = ["admit", "attempt"].map(|name| only(&spans, name));
+    assert_eq!((&admit.parent, &attempt.parent), (&only(&spans, "post").id, &admit.id));
+    let fetches: Vec<_> = spans.iter().filter(|span| span.name == "fetch").collect();
+    let [first, second] = fetches[..] else { panic!("each time that it was asked: {spans:#?}") };
+    for (fetch, attempts, outcome) in [(first, "0", "retry"), (second, "1", "read")] {
+        assert_eq!((&fetch.parent, fetch.kind, fetch.is_error), (&admit.id, 5, false));
+        let said: Vec<_> = fetch.attributes.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let expected = [
+            ("attempts", attempts),
+            ("destination", "main"),
+            ("lead_id", record["id"].as_str().unwrap()),
+            ("outcome", outcome),
+            ("source", "fanpage"),
+        ];
+        assert_eq!(said, expected);
+    }
+    assert!(first.ended <= second.began && second.ended <= attempt.began, "one after the other");
+    let asked = platform.asked();
+    assert!(
+        asked.len() == 2 && asked.iter().all(|asked| asked.traceparent.is_empty()),
+        "{asked:?}"
+    );
+    let lead = fixture("meta/graph_lead_vi_full.response.json");
+    for personal in ["900000001", "Thử Nghiệm", "Thu.Nghiem", "niềng_răng", "facebook", "t10_"]
+    {
+        assert!(lead.contains(personal) && !collector.was_told(personal), "{personal}");
+    }
+    for secret in [SECRET, TOKEN, &platform.url()] {
+        assert!(!collector.was_told(secret), "{secret} was told");
+    }
+    assert!(collector.was_told("fanpage"), "and what may be told is found");
 }
 
 /// Without a collector a lead has a trace all the same, which CareSoft is told of.

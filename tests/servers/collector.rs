@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Held;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::Span as Sent;
@@ -34,8 +36,10 @@ pub struct Span {
 struct State {
     spans: Vec<Span>,
     bytes: Vec<u8>,
-    requests: usize,
+    /// The headers of each request.
+    requests: Vec<BTreeMap<String, String>>,
     refuses: bool,
+    rejects: i64,
 }
 
 /// A collector at work, on a port of its own.
@@ -57,9 +61,20 @@ impl Collector {
         self.0.noted().refuses = refuses;
     }
 
+    /// From now on it says of each batch that it has taken all but so many of its spans.
+    pub fn reject(&self, spans: i64) {
+        self.0.noted().rejects = spans;
+    }
+
     /// How many batches came, refused ones among them.
     pub fn requests(&self) -> usize {
-        self.0.noted().requests
+        self.0.noted().requests.len()
+    }
+
+    /// What each request so far had as that header.
+    pub fn headers(&self, name: &str) -> Vec<Option<String>> {
+        let state = self.0.noted();
+        state.requests.iter().map(|headers| headers.get(name).cloned()).collect()
     }
 
     /// Every span of a trace so far, in the order that they began.
@@ -83,7 +98,10 @@ async fn take(
     state: web::Data<Mutex<State>>,
 ) -> HttpResponse {
     let mut state = locked(&state);
-    state.requests += 1;
+    let headers = request.headers().iter().map(|(name, value)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    });
+    state.requests.push(headers.collect());
     if state.refuses {
         return HttpResponse::ServiceUnavailable().finish();
     }
@@ -98,7 +116,12 @@ async fn take(
         state.spans.extend(spans.map(|sent| span(sent, &process)));
     }
     state.bytes.extend_from_slice(&body);
-    HttpResponse::Ok().content_type("application/x-protobuf").finish()
+    let partial_success = (state.rejects > 0).then(|| ExportTracePartialSuccess {
+        rejected_spans: state.rejects,
+        error_message: "some are too long".to_owned(),
+    });
+    let answer = ExportTraceServiceResponse { partial_success }.encode_to_vec();
+    HttpResponse::Ok().content_type("application/x-protobuf").body(answer)
 }
 
 fn span(sent: Sent, process: &str) -> Span {

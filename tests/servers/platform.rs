@@ -46,6 +46,7 @@ pub struct Asked {
     pub token: String,
     /// `LinkedIn-Version`
     pub version: String,
+    pub traceparent: String,
 }
 
 #[derive(Default)]
@@ -96,8 +97,15 @@ async fn answer(request: HttpRequest, state: web::Data<Mutex<State>>) -> HttpRes
         header(&request, "authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned();
     let (path, query) = (request.path().to_owned(), request.query_string().to_owned());
     let version = header(&request, "linkedin-version");
+    let traceparent = header(&request, "traceparent");
     let mut state = locked(&state);
-    state.asked.push(Asked { path: path.clone(), query, token: token.clone(), version });
+    state.asked.push(Asked {
+        path: path.clone(),
+        query,
+        token: token.clone(),
+        version,
+        traceparent,
+    });
     let keys = [(path.clone(), token), (path, String::new())];
     let key = keys.into_iter().find(|key| state.answers.contains_key(key));
     let answers = key.and_then(|key| state.answers.get_mut(&key));

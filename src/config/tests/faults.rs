@@ -47,6 +47,48 @@ per_ip = { per_second = 0, brst = 1 }
     "#);
 }
 
+/// OTLP's specification asks for a scheme, a host, a port and a path; whatever else stands in an
+/// address would be dropped in silence.
+#[test]
+fn the_address_of_a_collector_is_no_more_than_that() {
+    const NO_ADDRESS: &str = "expected http:// or https://, a host, and nothing secret";
+    for (address, expected) in [
+        (
+            "https://otlp.example.vn/?key=k",
+            "this address has a query or a fragment; write it without ? and #".to_owned(),
+        ),
+        (
+            "https://otlp.example.vn/v1/traces?",
+            "this address has a query or a fragment; write it without ? and #".to_owned(),
+        ),
+        (
+            "http://127.0.0.1:4318/#traces",
+            "this address has a query or a fragment; write it without ? and #".to_owned(),
+        ),
+        (
+            "grpc://127.0.0.1:4317",
+            format!("this is no web address: its scheme is \"grpc\"; {NO_ADDRESS}"),
+        ),
+        (
+            "localhost:4318",
+            format!("this is no web address: its scheme is \"localhost\"; {NO_ADDRESS}"),
+        ),
+        (
+            "127.0.0.1:4318",
+            format!("this is no web address: relative URL without a base; {NO_ADDRESS}"),
+        ),
+        (
+            "https://us:secret-word@otlp.example.vn",
+            format!("this address holds a user name or a password; {NO_ADDRESS}"),
+        ),
+    ] {
+        let text = format!("[log]\nlevel = \"info\"\notlp_endpoint = \"{address}\"\n");
+        let said = faults(&text, &[]);
+        let of_it: Vec<_> = said.lines().filter(|line| line.contains("otlp_endpoint")).collect();
+        assert_eq!(of_it, [format!("leadgate.toml:3: log.otlp_endpoint: {expected}")]);
+    }
+}
+
 #[test]
 fn every_fault_of_a_destination_is_named() {
     let text = r#"

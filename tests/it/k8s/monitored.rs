@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{file, list, of_kind, rendered, script, text};
+use crate::collector::Collector;
 use crate::gateway::{Backing, CareSoft, eventually, http_client, toml_of};
 use crate::receiver::Receiver;
 use crate::served::{Served, told};
@@ -141,13 +142,15 @@ pub async fn metrics_of_a_day() -> Vec<String> {
     let caresoft = CareSoft::start(Options::default());
     let mut redis = Redis::start_with(&[]);
     let folder = TempDir::new().unwrap();
-    let receiver = Receiver::start([]);
+    let (receiver, collector) = (Receiver::start([]), Collector::start());
     let store = format!("url = \"{}\"\nspool = \"\"", redis.url());
-    let notify = format!(
-        "[notify]\nurl = \"{}\"\nsecret = \"whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0LW9mLWEtdGVzdA==\"",
-        receiver.url()
+    let told = format!(
+        "[notify]\nurl = \"{}\"\nsecret = \"whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0LW9mLWEtdGVzdA==\"\n\
+         [log]\notlp_endpoint = \"{}\"",
+        receiver.url(),
+        collector.url()
     );
-    let text = toml_of(&store, caresoft.address, &notify);
+    let text = toml_of(&store, caresoft.address, &told);
     let served = Served::start(folder.path(), &text).await;
     let post = async |phone: &str| {
         let post = http_client().post(served.endpoint("website")).json(&json!({ "phone": phone }));
