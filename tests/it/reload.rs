@@ -1,5 +1,8 @@
 //! The configuration read anew while posts come: in force whole or not at all, and nobody notices.
 
+mod presets;
+mod signals;
+
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -54,6 +57,20 @@ async fn reload(served: &Served, folder: &Path, text: &str) {
     eventually("the configuration is read", || async { (read() > before).then_some(()) }).await;
 }
 
+/// Line and key of each fault that was told.
+fn faults_told(log: &str) -> Vec<(u64, String)> {
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let faults = lines.filter(|line| line["message"] == "a fault in the configuration");
+    let place =
+        |fault: Value| (fault["line"].as_u64().unwrap(), fault["key"].as_str().unwrap().to_owned());
+    faults.map(place).collect()
+}
+
+/// Until what was read last is in force, or is refused.
+async fn until_in_force(served: &Served, is_in_force: bool) {
+    until_metric(served, &format!("{SUCCESSFUL} {}", u8::from(is_in_force))).await;
+}
+
 /// The status that a source answers somebody with, by a token.
 async fn post(served: &Served, source: &str, token: &str, phone: u32) -> StatusCode {
     let request = http_client().post(served.endpoint(source)).header("X-Leadgate-Token", token);
@@ -98,24 +115,14 @@ async fn a_new_configuration_takes_over_under_load_and_no_post_fails(store: Back
     // The second line of the last table is at fault, and one further up.
     let faulty = second.replace("per_hour = 1000000", "per_hour = \"many\"") + "destinaton = 1\n";
     reload(&served, folder.path(), &faulty).await;
-    let told: Vec<Value> = served
-        .log()
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|line| line["message"] == "a fault in the configuration")
-        .collect();
-    let places: Vec<_> =
-        told.iter().map(|line| (line["line"].as_u64().unwrap(), &line["key"])).collect();
     let line_of = |text: &str| {
         faulty.lines().position(|line| line.contains(text)).expect("a line") as u64 + 1
     };
-    assert_eq!(
-        places,
-        [
-            (line_of("\"many\""), &json!("destinations.main.rate.per_hour")),
-            (line_of("destinaton"), &json!("sources.new.destinaton")),
-        ]
-    );
+    let expected = [
+        (line_of("\"many\""), "destinations.main.rate.per_hour".to_owned()),
+        (line_of("destinaton"), "sources.new.destinaton".to_owned()),
+    ];
+    assert_eq!(faults_told(&served.log()), expected);
     assert_eq!(figure(&served.metrics().await, SUCCESSFUL), 0.0);
     assert_eq!(post(&served, "partner", "token-of-after", 9).await, 202, "the one before stays");
     reload(&served, folder.path(), &second).await;
@@ -254,7 +261,7 @@ async fn a_link_that_is_turned_is_noticed_without_a_signal() {
     .await;
     assert_eq!(post(&served, "partner", "first", 3).await, 401);
     turn("..3", &text("honeypot = 5\n"), "third");
-    until_metric(&served, "leadgate_config_last_reload_successful 0").await;
+    until_in_force(&served, false).await;
     assert_eq!(post(&served, "partner", "second", 4).await, 202, "a faulty one changes nothing");
     turn("..4", &(text("") + &form("new", "main", "new")), "fourth");
     eventually("the new source takes posts", || async {
