@@ -355,41 +355,6 @@ async fn nobody_chooses_what_is_fetched() {
     gateway.stop().await;
 }
 
-/// Every secret that a request presents is compared in constant time, by one function.
-#[test]
-fn secrets_are_compared_in_one_place() {
-    let mut places = Vec::new();
-    let mut compared = 0;
-    for (path, text) in sources("src".as_ref()) {
-        compared += text.matches("ct_eq(").count();
-        for (number, line) in text.lines().enumerate() {
-            let compares = line.contains("==") || line.contains("!=") || line.contains(".eq(");
-            // Whether a configuration has changed is asked by nobody who chooses one side of it.
-            let is_reload = path.ends_with("config/same.rs");
-            if line.contains("expose_secret()") && compares && !is_reload {
-                places.push(format!("{path}:{}: {line}", number + 1));
-            }
-        }
-    }
-    assert!(places.is_empty(), "{places:#?}");
-    assert!(compared > 0, "the comparison in constant time is gone");
-}
-
-/// Every Rust file below a folder, with its path.
-fn sources(folder: &std::path::Path) -> Vec<(String, String)> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
-        }
-    }
-    found
-}
-
 /// A signed post that somebody recorded: the same one again is the same submission, and after its
 /// time it is refused.
 #[tokio::test]

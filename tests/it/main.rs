@@ -61,6 +61,7 @@ mod reload;
 mod replay;
 mod rollout;
 mod rotation;
+mod secrets;
 mod send;
 mod served;
 #[path = "../servers/mod.rs"]
