@@ -69,6 +69,22 @@ fn every_link_leads_somewhere() {
     assert!(followed > 100, "{followed} links are few");
 }
 
+/// Whoever reads of a file of the repository finds it.
+#[test]
+fn every_file_that_is_named_is_there() {
+    let folders = ["src/", "tests/", "fuzz/", "k8s/", "packaging/", "scripts/", "docs/"];
+    let mut found = 0;
+    for Page { path, code, .. } in pages() {
+        let files =
+            code.iter().filter(|code| folders.iter().any(|folder| code.starts_with(folder)));
+        for file in files.filter(|file| !file.contains([' ', '*'])) {
+            assert!(here(file).exists(), "{path}: {file}");
+            found += 1;
+        }
+    }
+    assert!(found > 10, "{found} files are few");
+}
+
 /// `piece` over `base`, key by key.
 fn put(base: &mut Table, piece: Table) {
     for (key, value) in piece {

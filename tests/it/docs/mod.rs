@@ -1,4 +1,4 @@
-//! The book under `docs/` and the README against the program: what they name is there, and what is there is named.
+//! The book under `docs/`, the README and the page on security against the program: what they name is there, and what is there is named.
 
 pub mod book;
 mod generated;
@@ -91,10 +91,10 @@ fn pages_of_the_book() -> Vec<String> {
     found
 }
 
-/// The book and the README.
+/// The book, and the pages that stand beside it.
 fn pages() -> Vec<Page> {
     let paths = pages_of_the_book();
-    paths.iter().map(String::as_str).chain(["README.md"]).map(page).collect()
+    paths.iter().map(String::as_str).chain(["README.md", "SECURITY.md"]).map(page).collect()
 }
 
 /// The first cell of each row of a page's tables whose first cell is code, and the other cells.

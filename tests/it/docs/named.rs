@@ -71,7 +71,8 @@ fn command_lines_are_those_of_the_program() {
     }
 }
 
-/// A key as a page names it, made general: `[sources.website.fields]` is `sources.X.fields`.
+/// A key as a page names it, made general: `[sources.website.fields]` is `sources.X.fields`, and so is
+/// `sources.*.fields`.
 fn key(code: &str) -> Option<String> {
     let code = code.trim_start_matches('[').trim_end_matches(']').trim_end_matches(".*");
     let mut parts: Vec<&str> = code.split('.').collect();
@@ -87,13 +88,13 @@ fn key(code: &str) -> Option<String> {
         "destinations",
         "sources",
     ];
+    if parts.len() > 1 && ["destinations", "sources"].contains(&parts[0]) {
+        parts[1] = "X";
+    }
     let is_word =
         |part: &&str| part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     if parts.len() < 2 || !sections.contains(&parts[0]) || !parts.iter().all(is_word) {
         return None;
-    }
-    if ["destinations", "sources"].contains(&parts[0]) {
-        parts[1] = "X";
     }
     Some(parts.join("."))
 }
