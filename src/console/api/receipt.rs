@@ -15,7 +15,7 @@ const PREFIX: &str = "erasure-";
 pub(in crate::console) struct Receipt {
     /// Random: it says nothing of the person.
     #[schema(example = "erasure-3f9c2a5d81e047b6")]
-    pub(in crate::console) id: String,
+    id: String,
     /// When it was done.
     at: Timestamp,
     /// How many submissions were erased: leads, raw bodies, platform ids and what CareSoft said of
@@ -29,7 +29,7 @@ pub(in crate::console) struct Receipt {
 }
 
 /// What was looked for beside the store.
-#[derive(Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Searched {
     /// There is no spool here.
@@ -38,6 +38,18 @@ pub(super) enum Searched {
     Empty,
     /// What waited there was searched, and is among `submissions`.
     Waiting,
+}
+
+impl Searched {
+    const ALL: [Self; 3] = [Self::None, Self::Empty, Self::Waiting];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Empty => "empty",
+            Self::Waiting => "waiting",
+        }
+    }
 }
 
 /// What recognised the person.
@@ -58,18 +70,47 @@ enum CareSoft {
 
 impl Receipt {
     pub(super) fn of(id: String, at: Timestamp, submissions: u64, spool: Searched) -> Self {
-        let says = match (submissions, spool) {
-            (0, _) => "nobody was known by that; CareSoft was not asked",
-            (_, Searched::None) => {
-                "leads, raw bodies, platform ids and claims are erased; CareSoft was not asked"
-            }
-            (_, Searched::Empty | Searched::Waiting) => {
-                "leads, raw bodies, platform ids and claims are erased, also in this process's \
-                 spool, and in no other's; CareSoft was not asked"
-            }
-        };
         let (claims, caresoft) = (Claims::Released, CareSoft::NotAsked);
-        Self { id, at, submissions, spool, claims, caresoft, says }
+        Self { id, at, submissions, spool, claims, caresoft, says: says(submissions, spool) }
+    }
+
+    /// What an address can carry of it to a page, which reads it as [`Told`].
+    pub(in crate::console) fn carried(&self) -> String {
+        format!("{}-{}-{}", self.id, self.submissions, self.spool.as_str())
+    }
+}
+
+fn says(submissions: u64, spool: Searched) -> &'static str {
+    match (submissions, spool) {
+        (0, _) => "nobody was known by that; CareSoft was not asked",
+        (_, Searched::None) => {
+            "leads, raw bodies, platform ids and claims are erased; CareSoft was not asked"
+        }
+        (_, Searched::Empty | Searched::Waiting) => {
+            "leads, raw bodies, platform ids and claims are erased, also in this process's \
+             spool, and in no other's; CareSoft was not asked"
+        }
+    }
+}
+
+/// A receipt that a page says again.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::console) struct Told<'a> {
+    pub(in crate::console) id: &'a str,
+    pub(in crate::console) submissions: u64,
+    /// The same words as in the receipt.
+    pub(in crate::console) says: &'static str,
+}
+
+impl<'a> Told<'a> {
+    /// Of an address, which anybody may have written: none of its text is shown that is not of a
+    /// receipt's form.
+    pub(in crate::console) fn read(carried: &'a str) -> Option<Self> {
+        let (rest, word) = carried.rsplit_once('-')?;
+        let (id, submissions) = rest.rsplit_once('-')?;
+        let spool = Searched::ALL.into_iter().find(|spool| spool.as_str() == word)?;
+        let submissions = submissions.parse().ok()?;
+        is_receipt_id(id).then(|| Self { id, submissions, says: says(submissions, spool) })
     }
 }
 
@@ -81,7 +122,7 @@ pub(super) fn receipt_id() -> Result<String, StoreError> {
 }
 
 /// Whether a text, which anybody may have written, has the form of an id.
-pub(in crate::console) fn is_receipt_id(text: &str) -> bool {
+fn is_receipt_id(text: &str) -> bool {
     let digits = text.strip_prefix(PREFIX).unwrap_or_default();
     digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -114,5 +155,15 @@ mod tests {
           "says": "leads, raw bodies, platform ids and claims are erased, also in this process's spool, and in no other's; CareSoft was not asked"
         }
         "#);
+        let carried = receipt.carried();
+        assert_eq!(carried, "erasure-3f9c2a5d81e047b6-2-waiting");
+        let told = Told { id: &receipt.id, submissions: 2, says: receipt.says };
+        assert_eq!(Told::read(&carried), Some(told));
+        for other in
+            ["", "erasure-3f9c2a5d81e047b6", "<b>-2-none", "erasure-3f9c2a5d81e047b6-x-none"]
+        {
+            assert_eq!(Told::read(other), None, "{other}");
+        }
+        assert_eq!(Told::read("erasure-3f9c2a5d81e047b6-2-<b>"), None);
     }
 }

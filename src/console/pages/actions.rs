@@ -162,7 +162,7 @@ async fn forgotten(visit: &Visit, id: &str, payload: Payload) -> Result<HttpResp
     }
     let receipt = erase(&visit.console, identities).await?;
     visit.console.pages.forget_figures();
-    let done = format!("forgotten-{}", receipt.id);
+    let done = format!("forgotten-{}", receipt.carried());
     Ok(visit.done(&format!("/leads/{}", record.id), &done))
 }
 

@@ -17,7 +17,7 @@ use super::trouble::Trouble;
 use super::visit::{Refusal, Visit};
 use crate::config::Pace;
 use crate::console::Outlet;
-use crate::console::api::receipt::is_receipt_id;
+use crate::console::api::receipt::Told;
 use crate::delivery::{LaneStanding, lane_standing};
 use crate::lead::{DestinationId, SourceId, State, Timestamp};
 use crate::store::{Depth, StoreError};
@@ -83,7 +83,8 @@ pub(super) async fn show(visit: Visit, request: HttpRequest) -> HttpResponse {
     visit.answer(shown(&visit, done).await)
 }
 
-/// What was done just now, in words: `replayed`, `replayed-214`, or `forgotten-` and a receipt's id.
+/// What was done just now, in words: `replayed`, `replayed-214`, or `forgotten-` and what is
+/// carried of a receipt.
 pub(super) fn done(visit: &Visit, request: &HttpRequest) -> Option<String> {
     let asked = asked(request, "done")?;
     let (what, number) = asked.split_once('-').unwrap_or((&asked, ""));
@@ -95,8 +96,9 @@ pub(super) fn done(visit: &Visit, request: &HttpRequest) -> Option<String> {
         "sampled" => visit.w.done_sampled,
         _ => return None,
     };
-    if is_receipt_id(number) {
-        return Some(format!("{told}. {}: {number}", visit.w.receipt));
+    if let Some(Told { id, submissions, says }) = Told::read(number) {
+        let (submissions, says) = (count(submissions, visit.language), visit.reason(says));
+        return Some(format!("{told}: {submissions} ({says}). {}: {id}", visit.w.receipt));
     }
     match number.parse().ok() {
         Some(number) => Some(format!("{told}: {}", count(number, visit.language))),

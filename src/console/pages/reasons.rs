@@ -62,6 +62,19 @@ const REASONS: &[(&str, &str)] = &[
     ("unusable", "không dùng được"),
     ("test", "lượt thử"),
     ("read", "đã đọc"),
+    // What a receipt says.
+    (
+        "nobody was known by that; CareSoft was not asked",
+        "không có ai như vậy; CareSoft không được yêu cầu xóa",
+    ),
+    (
+        "leads, raw bodies, platform ids and claims are erased; CareSoft was not asked",
+        "đã xóa khách, nội dung gốc, mã của nền tảng và dấu chống trùng; CareSoft không được yêu cầu xóa",
+    ),
+    (
+        "leads, raw bodies, platform ids and claims are erased, also in this process's spool, and in no other's; CareSoft was not asked",
+        "đã xóa khách, nội dung gốc, mã của nền tảng và dấu chống trùng, cả trong bộ đệm của tiến trình này, không phải của tiến trình khác; CareSoft không được yêu cầu xóa",
+    ),
     // What is fetched.
     (
         "its source is not configured, or fetches nothing any more",

@@ -1,12 +1,12 @@
 //! What a page may hold of a person, and of what a stranger typed.
 
 use leadgate::sandbox::Options;
-use reqwest::header::CONTENT_SECURITY_POLICY;
-use serde_json::json;
+use reqwest::header::{ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY};
+use serde_json::{Value, json};
 
 use super::PAGES;
-use super::operator::Operator;
-use crate::gateway::{CareSoft, Gateway};
+use super::operator::{Operator, location};
+use crate::gateway::{Backing, CareSoft, Gateway};
 
 #[tokio::test]
 async fn what_a_stranger_typed_stays_text_on_every_page() {
@@ -80,5 +80,57 @@ async fn a_person_is_masked_until_somebody_asks() {
         assert!(found.contains(&format!("id=\"found\">{count}<")), "{q}: {found}");
         assert!(!found.contains("0900 000 001"), "a search is not repeated");
     }
+    gateway.stop().await;
+}
+
+/// Redis takes nothing new, and is asked: what a person sent last waits in the spool. The page erases
+/// it there as well, and says what the API's receipt would.
+#[tokio::test]
+async fn a_page_forgets_what_waits_in_the_spool_and_says_so() {
+    let (caresoft, store) = (CareSoft::start(Options::default()), Backing::redis());
+    let gateway = Gateway::over(&store, &caresoft, "").await;
+    let Backing::Redis(redis) = &store else { panic!("a Redis") };
+    let allow = |rule: &str| redis.query::<()>(&["ACL", "SETUSER", "default", rule]);
+    let mut ids = Vec::new();
+    for phone in ["0900000001", "0900000002"] {
+        let id = gateway.submit(json!({"phone": phone, "message": "lần đầu"})).await;
+        gateway.settled(&id, &["created"]).await;
+        ids.push(id);
+    }
+    allow("-mset"); // which admits, and nothing else does
+    let mut waiting = Vec::new();
+    for phone in ["0900000001", "0900000002", "0900000003"] {
+        waiting.push(gateway.submit(json!({"phone": phone, "message": "chờ"})).await);
+    }
+    assert_eq!(gateway.metric("leadgate_spool_depth").await, 3.0);
+    let operator = Operator::sign_in(&gateway).await;
+    let path = format!("/leads/{}", ids[0]);
+    let done = operator.post(&format!("{path}/forget"), &[("sure", "yes")]).await;
+    assert_eq!(done.status(), 303);
+    let done = location(&done).to_owned();
+    let asked = gateway.admin_post("/api/forget", json!({"phone": "0900000002"})).await;
+    let receipt: Value = asked.json().await.unwrap();
+    let receipt = &receipt["receipt"];
+    assert_eq!((&receipt["submissions"], &receipt["spool"]), (&json!(2), &json!("waiting")));
+    let says = receipt["says"].as_str().unwrap();
+    assert!(says.contains("spool"), "{says}");
+
+    let page = operator.page(&done).await;
+    let (_, told) = page.split_once("id=\"done\">").unwrap();
+    let told = told.split("</p>").next().unwrap().replace("&#39;", "'");
+    let (told, id) = told.split_once(" Receipt: ").unwrap();
+    assert_eq!(told, format!("Erased: 2 ({says})."));
+    assert!(id.starts_with("erasure-") && id != receipt["id"].as_str().unwrap(), "{id}");
+    let vietnamese = operator.get(&done).header(ACCEPT_LANGUAGE, "vi").send().await.unwrap();
+    let vietnamese = vietnamese.text().await.unwrap();
+    assert!(vietnamese.contains(id) && !vietnamese.contains("claims are erased"), "{vietnamese}");
+
+    allow("+mset");
+    for id in ids.iter().chain(&waiting[..2]) {
+        assert!(gateway.settled(id, &["erased"]).await["lead"].is_null());
+    }
+    gateway.settled(&waiting[2], &["created"]).await;
+    assert_eq!(caresoft.sandbox.leads().len(), 3, "nobody who was forgotten came again");
+    gateway.assert_ledger_sums().await;
     gateway.stop().await;
 }
