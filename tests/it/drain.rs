@@ -2,23 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-use leadgate::sandbox::{Fault, FaultKind, Route};
+use leadgate::sandbox::{Fault, FaultKind, Options, Route};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::fleet::fast;
-use crate::gateway::{Backing, CareSoft, eventually, http_client, over_every_store, toml_of};
+use crate::gateway::{
+    Backing, CareSoft, eventually, http_client, id_of, over_every_store, toml_of,
+};
 use crate::load::{Load, assert_kept, assert_nobody_twice};
 use crate::served::{Served, leadgate};
 
 over_every_store!(
     what_was_leased_and_not_sent_is_handed_back,
     a_silent_upstream_holds_a_stop_up_no_longer_than_the_grace,
+    what_hung_at_a_stop_is_made_once_when_its_lease_has_ended,
 );
 
 /// What ends a graceful stop of the HTTP server looks once a second; the rest is the machine.
 const SLACK: Duration = Duration::from_secs(8);
+
+/// A lease outlives a timeout of 50 s by ten.
+const LEASE: Duration = Duration::from_secs(61);
+
+/// Longer than it takes until something is looked for again.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(100);
 
 async fn post(served: &Served, phone: u32) -> reqwest::Response {
     let body = json!({"phone": format!("09{phone:08}")});
@@ -95,6 +104,71 @@ async fn a_silent_upstream_holds_a_stop_up_no_longer_than_the_grace(store: Backi
     assert!((GRACE..GRACE + SLACK).contains(&took), "{took:?}");
 }
 
+/// Nobody knows of a request that hung whether its lead was made. It is leased to the process that has
+/// gone for as long as the request could have taken; then whoever comes looks for it.
+async fn what_hung_at_a_stop_is_made_once_when_its_lease_has_ended(store: Backing) {
+    for (number, fault) in [(1, FaultKind::CommitNoAnswer), (2, FaultKind::NoAnswer)] {
+        // What is made is listed at once: the clocks of later starts do not move CareSoft's.
+        let options = Options { list_lag: Duration::ZERO, ..Options::default() };
+        let (caresoft, folder) = (CareSoft::start(options), TempDir::new().unwrap());
+        let hanging = [
+            ("shutdown_grace = \"10s\"", "shutdown_grace = \"1s\""),
+            ("timeout = \"2s\"", "timeout = \"50s\""),
+        ];
+        let text = configuration(&store, &folder, &caresoft, &hanging);
+        let served = Served::start(folder.path(), &text).await;
+        caresoft.sandbox.inject(Fault::once(Route::CreateLead, fault));
+        let id = id_of(post(&served, number).await).await;
+        under_way(&caresoft).await;
+        assert_eq!(served.terminate().await.0, Some(0));
+        let phone = format!("09{number:08}");
+        let made = usize::from(fault == FaultKind::CommitNoAnswer);
+        assert_eq!(caresoft.leads_of(&phone).len(), made);
+
+        // The next process goes on with others. Whoever opens a SQLite database has it alone, and knows
+        // that nobody is at work on that one any more; with Redis somebody may be.
+        let next = Served::start(folder.path(), &text).await;
+        let other = id_of(post(&next, 10 + number).await).await;
+        next.settled(&other, "created").await;
+        let record = next.record(&id).await.unwrap();
+        let expected = match store {
+            Backing::Sqlite => (json!("unknown"), Value::Null),
+            Backing::Redis(_) => (json!("pending"), json!("in_flight")),
+        };
+        assert_eq!((record["state"].clone(), record["phase"].clone()), expected);
+        assert_eq!(next.terminate().await.0, Some(0));
+
+        // The lease is over: it is looked for, and looked for again where it was not found.
+        let (mut known, mut ahead) = (record, LEASE);
+        while known["state"] != "created" {
+            assert!(ahead < LEASE + 5 * BETWEEN_LOOKS, "{known:#}");
+            let next = ahead_by(&folder, ahead).await;
+            known = eventually("more is known of it", || async {
+                let record = next.record(&id).await?;
+                let events = |record: &Value| record["history"].as_array().map(Vec::len);
+                (events(&record) > events(&known)).then_some(record)
+            })
+            .await;
+            assert_eq!(next.terminate().await.0, Some(0));
+            ahead += BETWEEN_LOOKS;
+        }
+        let [lead] = &caresoft.leads_of(&phone)[..] else { panic!("once: {known:#}") };
+        assert_eq!(known["upstream"]["lead_id"], lead.id);
+        let asked = caresoft.sandbox.log();
+        let creates = asked.iter().filter(|entry| entry.route == Route::CreateLead).count();
+        assert_eq!(creates, 3 - made, "it, the other one, and once more what was not made");
+        assert_nobody_twice(&caresoft);
+    }
+}
+
+/// The next process, by a clock that is ahead by so much.
+async fn ahead_by(folder: &TempDir, ahead: Duration) -> Served {
+    let mut command = leadgate(folder.path());
+    command.args(["serve", "--config", "leadgate.toml"]);
+    command.env("LEADGATE_CLOCK_AHEAD", format!("{}s", ahead.as_secs()));
+    Served::spawn(command).await
+}
+
 async fn under_way(caresoft: &CareSoft) {
     eventually("a request is under way", || async {
         (caresoft.sandbox.under_way() > 0).then_some(())
@@ -153,7 +227,7 @@ async fn for_the_delay_submissions_are_taken_and_nobody_is_told_to_come() {
     assert_eq!(taken.status(), 202);
     let connection = taken.headers().get("connection").map(|value| value.to_str().unwrap());
     assert_eq!(connection, Some("close"), "the next post goes to somebody else");
-    let id = crate::gateway::id_of(taken).await;
+    let id = id_of(taken).await;
     served.settled(&id, "created").await;
     assert!(began.elapsed() < DELAY, "all of it within the delay, or nothing is shown");
     let (code, log) = served.ended().await;
