@@ -28,6 +28,7 @@ enum Kind {
     Fingerprint = 4,
     ExternalId = 5,
     Content = 6,
+    Forgotten = 7,
 }
 
 /// The keyed hash of an identity, of an idempotency key, …: HMAC-SHA256, cut to 16 bytes, so that
@@ -153,6 +154,24 @@ impl IdentityKey {
         hashes
     }
 
+    /// What a forgotten person is known by, wherever they went: at most [`IDENTITIES_MAX`], none
+    /// twice.
+    pub fn forgotten(&self, identities: &[Identity]) -> Vec<IdentityHash> {
+        let mut hashes = Vec::with_capacity(identities.len().min(IDENTITIES_MAX));
+        for identity in identities.iter().take(IDENTITIES_MAX) {
+            let hash = match identity {
+                Identity::Phone(phone) => {
+                    self.hash(Kind::Forgotten, "phone", phone.e164().as_bytes())
+                }
+                Identity::Email(key) => self.hash(Kind::Forgotten, "email", key.as_bytes()),
+            };
+            if !hashes.contains(&hash) {
+                hashes.push(hash);
+            }
+        }
+        hashes
+    }
+
     /// The hash of a delivery's idempotency key, within its source.
     pub fn delivery(&self, source: &SourceId, key: &str) -> IdentityHash {
         self.hash(Kind::Delivery, source.as_str(), key.as_bytes())
@@ -214,6 +233,11 @@ mod tests {
         assert_ne!(hash, IdentityKey::from_bytes(&[8; 32]).identity(&main, &person));
         assert_ne!(key.external_id("+84900000012"), hash);
         assert_ne!(key.external_id("f-1"), key.external_id("f-2"));
+
+        let forgotten = key.forgotten(&[person.clone(), Identity::Email("+84900000012".into())]);
+        assert_eq!(forgotten.len(), 2);
+        assert!(!forgotten.contains(&hash));
+        assert_ne!(forgotten, IdentityKey::from_bytes(&[8; 32]).forgotten(&[person]));
     }
 
     #[test]

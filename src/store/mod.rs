@@ -9,6 +9,7 @@ mod code;
 #[cfg(test)]
 mod conformance;
 mod dedup;
+mod forgotten;
 pub mod identity;
 mod keyring;
 mod ledger;
@@ -264,7 +265,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// A leased notice holds this: from now on it is what an admission of that content would have
     /// been, its person claimed from when the notice came. A fresh lead keeps its place by that as
-    /// well. Refused when the fence is old.
+    /// well. Where the person was [forgotten](Store::forget) since the notice came, it is erased
+    /// instead, and holds nothing. Refused when the fence is old.
     async fn fill(
         &self,
         lease: &Lease,
@@ -317,7 +319,8 @@ pub trait Store: Send + Sync + 'static {
     /// Puts a dead, unknown or quarantined record back into its lane, as `later`, and claims its
     /// identities anew (or adds it to the lead that its person has meanwhile). `content` replaces
     /// what the record holds; a quarantined record needs it, and [`Content::Quarantined`] and
-    /// [`Content::Deletion`] are refused. A dead notice is fetched again.
+    /// [`Content::Deletion`] are refused. A dead notice is fetched again. A `content` of somebody who
+    /// was [forgotten](Store::forget) since the record was received erases it instead.
     async fn replay(
         &self,
         id: SubmissionId,
@@ -328,10 +331,14 @@ pub trait Store: Send + Sync + 'static {
     /// Erases a person: every record that carries one of the identities becomes `erased` (its
     /// lead, raw body, external id and history details gone), and the claims are released.
     /// Answers how many records were erased.
+    ///
+    /// That they were forgotten is known for 90 days: what was received until `now`, and comes in
+    /// later (from a spool, or fetched for a notice), is kept as `erased` as well.
     async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError>;
 
-    /// Removes what retention no longer wants and claims that ended, at most `limit` of both;
-    /// answers how many, so that a caller can go on until it is 0.
+    /// Removes what retention no longer wants, claims that ended and what is known of the forgotten
+    /// long enough, at most `limit` of all; answers how many, so that a caller can go on until it
+    /// is 0.
     async fn sweep(
         &self,
         now: Timestamp,

@@ -5,7 +5,7 @@
 //! what comes meanwhile goes behind it, so that a person's first submission stays the first (but for
 //! those that were on their way to Redis when it went away: they are spooled when that is clear). An
 //! entry leaves the file after Redis has it; should the process die in between, Redis is told
-//! again and answers as before.
+//! again and answers as before. Who was forgotten meanwhile, by whichever process, comes out erased.
 
 mod entry;
 mod forget;
@@ -191,7 +191,7 @@ impl Shared {
             self.gone(entries, aside_bytes);
         }
         if !batch.is_empty() {
-            let verdicts = self.redis.admit_these(&batch).await?;
+            let verdicts = self.redis.admit_late(&batch).await?;
             self.tell(&batch, &verdicts);
             fail_point::pass(FailPoint::Unspooling);
             self.file.unspool(places).await?;
@@ -355,7 +355,7 @@ impl Store for Spooled {
     }
 
     /// First in the file, where it is done even while Redis is away; an entry that was on its way
-    /// to Redis is there by then. Other processes have files of their own.
+    /// to Redis is there by then. What other processes' files have is erased when it leaves them.
     async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError> {
         let waiting = match self.shared.active.load(Ordering::Acquire) {
             true => self.shared.forget_waiting(&identities).await?,

@@ -255,6 +255,8 @@ pub enum Replayed {
     Test,
     /// No lead can be made of it after all. Of a notice that is filled, never of a replay.
     Quarantined,
+    /// It was received before its person was forgotten, which only now is seen in it: it is erased.
+    Forgotten,
     /// Only dead and quarantined records (and unknown ones, by a person who has looked) can be.
     Refused(State),
     /// No such record.

@@ -21,6 +21,7 @@ over_every_store!(
     an_expired_token_parks_and_alerts,
     what_is_hidden_is_kept_and_fetched_again_on_replay,
     a_fetch_outlives_its_gateway,
+    who_is_forgotten_before_the_fetch_is_not_brought_back,
     linkedins_leads_are_joined_and_erased,
     what_is_always_refused_holds_up_no_others,
     a_platform_that_is_silent_holds_up_no_other,
@@ -298,6 +299,46 @@ async fn a_fetch_outlives_its_gateway(store: Backing) {
     let gateway = Gateway::run(&config, TempDir::new().unwrap()).await;
     all(&gateway, 1, "created").await;
     assert_eq!(caresoft.leads_of("0900000001").len(), 1);
+    gateway.assert_ledger_sums().await;
+    gateway.stop().await;
+}
+
+/// The platform gives out the lead only after its person was forgotten.
+async fn who_is_forgotten_before_the_fetch_is_not_brought_back(store: Backing) {
+    let caresoft = CareSoft::start(Options::default());
+    let (platform, folder) = (Platform::start(), TempDir::new().unwrap());
+    let expired = Answer::text(400, fixture("meta/graph_error_190_expired.response.json"));
+    let lead = |id: u64| lead_of(id, "meta/graph_lead_vi_full.response.json");
+    platform.answers("/v26.0/11", [expired, lead(11)]);
+    platform.answers("/v26.0/12", [lead(12)]);
+    let config = fetching(&store, &folder, &caresoft, META, &platform.url());
+    let (clock, hand) = Clock::with_hand();
+    let gateway = Gateway::run_by(clock, &config, folder).await;
+
+    assert_eq!(meta(&gateway, notice(11)).await.status(), 200);
+    eventually("it was refused", || async {
+        let found = records(&gateway).await;
+        let mut events = found[0]["history"].as_array().unwrap().iter();
+        events.any(|event| event["outcome"] == "retry").then_some(())
+    })
+    .await;
+    let asked = json!({"phone": "0900 000 001"});
+    let answer: Value = gateway.admin_post("/api/forget", asked).await.json().await.unwrap();
+    assert_eq!(answer["erased"], 0, "nobody knows yet whose it is");
+
+    hand.skip(Duration::from_secs(361)); // five minutes, and a fifth of it
+    let erased = all(&gateway, 1, "erased").await.remove(0);
+    assert_eq!((&erased["lead"], &erased["external_id"]), (&Value::Null, &Value::Null));
+    assert_eq!(platform.asked().len(), 2, "it was fetched");
+
+    assert_eq!(meta(&gateway, notice(12)).await.status(), 200);
+    let created = eventually("they came again", || async {
+        let found = records(&gateway).await;
+        (found.len() == 2 && found[1]["state"] == "created").then_some(found)
+    })
+    .await;
+    assert_eq!(created[0]["state"], "erased");
+    assert_eq!(caresoft.leads_of("0900000001").len(), 1, "the new one alone");
     gateway.assert_ledger_sums().await;
     gateway.stop().await;
 }

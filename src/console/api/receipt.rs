@@ -28,7 +28,8 @@ pub(in crate::console) struct Receipt {
     says: &'static str,
 }
 
-/// What was looked for beside the store.
+/// What was searched beside the store. What waits anywhere else is not searched, and comes out
+/// erased: in another process's spool, or as a notice whose lead is not fetched yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Searched {
@@ -82,13 +83,18 @@ impl Receipt {
 
 fn says(submissions: u64, spool: Searched) -> &'static str {
     match (submissions, spool) {
-        (0, _) => "nobody was known by that; CareSoft was not asked",
+        (0, _) => {
+            "nobody was known by that; what was received until now, and is read within 90 days, \
+             is erased then; CareSoft was not asked"
+        }
         (_, Searched::None) => {
-            "leads, raw bodies, platform ids and claims are erased; CareSoft was not asked"
+            "leads, raw bodies, platform ids and claims are erased; what was received until now, \
+             and is read within 90 days, is erased then; CareSoft was not asked"
         }
         (_, Searched::Empty | Searched::Waiting) => {
             "leads, raw bodies, platform ids and claims are erased, also in this process's \
-             spool, and in no other's; CareSoft was not asked"
+             spool; what was received until now, and is read within 90 days, is erased then, \
+             also from other processes' spools; CareSoft was not asked"
         }
     }
 }
@@ -152,7 +158,7 @@ mod tests {
           "spool": "waiting",
           "claims": "released",
           "caresoft": "not_asked",
-          "says": "leads, raw bodies, platform ids and claims are erased, also in this process's spool, and in no other's; CareSoft was not asked"
+          "says": "leads, raw bodies, platform ids and claims are erased, also in this process's spool; what was received until now, and is read within 90 days, is erased then, also from other processes' spools; CareSoft was not asked"
         }
         "#);
         let carried = receipt.carried();

@@ -86,6 +86,7 @@ async fn replay_one(
         Replayed::Queued | Replayed::Test | Replayed::Quarantined => None,
         Replayed::Merged { into } => Some(into),
         Replayed::Refused(state) => return Err(refused(state)),
+        Replayed::Forgotten => return Err(refused(State::Erased)),
         Replayed::Missing => return Err(leads::missing()),
     };
     let trace_id = trace_id.map(tracing::field::display);
@@ -263,7 +264,7 @@ async fn replay_all(console: &Console, mut query: Query) -> (u64, Result<bool, S
                 Ok(Replayed::Queued | Replayed::Merged { .. }) => replayed += 1,
                 Ok(Replayed::Test | Replayed::Quarantined) => replayed += 1,
                 // It changed meanwhile, or is of no more use than it was.
-                Ok(Replayed::Refused(_) | Replayed::Missing) => {}
+                Ok(Replayed::Refused(_) | Replayed::Forgotten | Replayed::Missing) => {}
                 Err(error) => {
                     failed = Some(error);
                     break;

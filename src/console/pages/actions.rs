@@ -104,6 +104,7 @@ async fn put_back(
 ) -> Result<HttpResponse, Refusal> {
     match visit.console.store.replay(record.id, visit.now, content).await? {
         Replayed::Refused(state) => Err(not_replayable(visit, state)),
+        Replayed::Forgotten => Err(not_replayable(visit, State::Erased)),
         Replayed::Missing => Err(Refusal::Missing),
         Replayed::Queued | Replayed::Merged { .. } | Replayed::Test | Replayed::Quarantined => {
             let trace_id = record.trace_id.map(tracing::field::display);

@@ -103,7 +103,7 @@ async fn replayed(visit: &Visit, key: &str, payload: Payload) -> Result<HttpResp
         let records = stream::iter(records);
         let mut done = records.map(|record| patiently(console, record)).buffer_unordered(AT_ONCE);
         while let Some(one) = done.next().await {
-            if !matches!(one?, Replayed::Refused(_) | Replayed::Missing) {
+            if !matches!(one?, Replayed::Refused(_) | Replayed::Forgotten | Replayed::Missing) {
                 replayed += 1;
             }
         }

@@ -12,6 +12,7 @@ pub(crate) mod admission;
 pub(crate) mod afterlife;
 pub(crate) mod chance;
 pub(crate) mod chores;
+pub(crate) mod forgetting;
 pub(crate) mod lanes;
 pub(crate) mod listing;
 pub(crate) mod looking;
@@ -129,6 +130,9 @@ macro_rules! conformance {
                 what_was_on_its_way_when_it_was_deleted_is_looked_for,
                 a_deletion_loses_nobody_elses_comment,
                 a_deletion_finds_its_lead_at_another_destination;
+            forgetting: what_is_fetched_of_the_forgotten_is_erased, the_forgotten_are_so_everywhere,
+                the_forgotten_are_known_as_such_for_ninety_days,
+                a_body_that_turns_out_to_be_of_the_forgotten_is_erased;
             looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
                 pages_leave_nobody_out,
                 a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;

@@ -5,7 +5,7 @@ use crate::lead::{Phase, RawBody};
 use crate::store::{Content, Lease, Match, Notice, Replayed, Verdict};
 
 /// Leases notices of the suite's lane.
-async fn lease_notices(store: &dyn Store, max: usize, now: Timestamp) -> Vec<Notice> {
+pub(super) async fn lease_notices(store: &dyn Store, max: usize, now: Timestamp) -> Vec<Notice> {
     store.lease_notices(&lane(), max, OTHER_TERM, now).await.unwrap().notices
 }
 
@@ -20,7 +20,12 @@ fn fetched(now: Timestamp) -> Event {
     Event { outcome: Some("read".into()), ..Event::plain(now, "fetch") }
 }
 
-async fn fill(store: &dyn Store, lease: &Lease, now: Timestamp, content: Content) -> Settled {
+pub(super) async fn fill(
+    store: &dyn Store,
+    lease: &Lease,
+    now: Timestamp,
+    content: Content,
+) -> Settled {
     store.fill(lease, now, content, fetched(now)).await.unwrap()
 }
 

@@ -208,7 +208,7 @@ async fn work_off(inner: &Inner, gathered: Vec<Waiting>) {
     }
     for (lane, entries) in lanes {
         let (places, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
-        match admit(inner, &lane, entries).await {
+        match admit(inner, &lane, entries, None).await {
             Ok(verdicts) => {
                 for ((call, position), verdict) in places.into_iter().zip(verdicts) {
                     if let Ok(told) = &mut answers[call].1 {
@@ -228,10 +228,13 @@ async fn work_off(inner: &Inner, gathered: Vec<Waiting>) {
     }
 }
 
-async fn admit(
+/// Admits to a lane. With `forgettings`, nothing is admitted when that is not the number of the lane's
+/// last forgetting any more.
+pub(super) async fn admit(
     inner: &Inner,
     lane: &DestinationId,
     entries: Vec<Entry>,
+    forgettings: Option<u64>,
 ) -> Result<Vec<Verdict>, StoreError> {
     inner.know(lane).await?;
     let count = entries.len();
@@ -241,7 +244,8 @@ async fn admit(
         .arg(inner.me.as_str())
         .arg(millis(inner.dedup.window()))
         .arg(inner.pending_bytes_max())
-        .arg(inner.comments());
+        .arg(inner.comments())
+        .arg(forgettings.map(|number| number.to_string()).unwrap_or_default());
     let mut deletions = Vec::new();
     for entry in entries {
         if let Some(deletion) = entry.deletion {
@@ -263,7 +267,8 @@ async fn admit(
     }
     let verdicts = match call.send(&inner.link).await? {
         Value::Array(verdicts) => verdicts,
-        _ => return Err(StoreError::Busy), // the pending weigh too much already
+        // The pending weigh too much already, or somebody is being forgotten.
+        _ => return Err(StoreError::Busy),
     };
     let is_work = |verdict: &Value| match verdict {
         Value::BulkString(bytes) => matches!(bytes.first(), Some(b'A' | b'C')),

@@ -7,6 +7,7 @@
 
 mod address;
 mod admit;
+mod forgotten;
 mod greeting;
 mod hearsay;
 mod journal;
@@ -166,6 +167,12 @@ impl Redis {
             admissions.try_send(waiting).map_err(|_| StoreError::Busy)?;
         }
         answer.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// As [`Store::admit`], for what was received a while ago: whoever was forgotten since is kept
+    /// as `erased`.
+    pub(super) async fn admit_late(&self, batch: &[Admission]) -> Result<Vec<Verdict>, StoreError> {
+        forgotten::admit_late(&self.inner, batch).await
     }
 
     /// What a 2xx is worth, as far as Redis has said it.

@@ -8,7 +8,7 @@ use redis::Value;
 use super::looking::hashes_at;
 use super::record::{self, Parts, unreadable};
 use super::script::{EXPIRE, FORGET, LEASE, RECHECK, SETTLE, SWEEP};
-use super::{Inner, millis};
+use super::{Inner, forgotten, millis};
 use crate::lead::{DestinationId, Event, Identity, Lead, State, Timestamp, Upstream};
 use crate::store::code::{code, of_code};
 use crate::store::payload::Vault;
@@ -301,6 +301,7 @@ pub(super) async fn forget(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let vault = inner.vault().await?;
+    forgotten::note(inner, &vault, identities, now).await?;
     let mut erased = 0;
     for lane in inner.everywhere().await? {
         loop {
@@ -348,10 +349,10 @@ pub(super) async fn sweep(
             swept += number(call.send(&inner.link).await?)?;
         }
     }
-    Ok(swept)
+    Ok(swept + forgotten::sweep(inner, now, limit - swept).await?)
 }
 
-fn number(answer: Value) -> Result<u64, StoreError> {
+pub(super) fn number(answer: Value) -> Result<u64, StoreError> {
     match answer {
         Value::Int(number) => u64::try_from(number).map_err(|_| unreadable("a count")),
         _ => Err(unreadable("a count")),

@@ -8,7 +8,7 @@ use redis::Value;
 use super::queue::settle;
 use super::record::{self, Hash, Parts, state, unreadable};
 use super::script::{BODY, NOTICES, REPLAY, SHOW};
-use super::{Inner, millis};
+use super::{Inner, forgotten, millis};
 use crate::lead::{DestinationId, Event, Identity, Lead, RawBody, SubmissionId, Timestamp};
 use crate::store::identity::named;
 use crate::store::payload::{Payload, Vault};
@@ -16,6 +16,9 @@ use crate::store::{Content, Lease, Notice, Notices, Outcome, Replayed, Settled, 
 
 /// The most that one call leases.
 const LEASED_MAX: usize = 256;
+
+/// How often it is looked anew whether a person was forgotten, when somebody is at that moment.
+const LOOKS_MAX: u32 = 5;
 
 const UNREADABLE: &str = "what the platform said cannot be read";
 
@@ -49,9 +52,11 @@ pub(super) async fn fill(
     let change = Change { lane: &lease.lane, id: lease.id, fence: Some(lease.fence), now, event };
     Ok(match change.apply(inner, Some(content)).await? {
         Replayed::Missing | Replayed::Refused(_) => Settled::Stale,
-        Replayed::Queued | Replayed::Merged { .. } | Replayed::Test | Replayed::Quarantined => {
-            Settled::Done
-        }
+        Replayed::Queued
+        | Replayed::Merged { .. }
+        | Replayed::Test
+        | Replayed::Quarantined
+        | Replayed::Forgotten => Settled::Done,
     })
 }
 
@@ -78,8 +83,33 @@ impl Change<'_> {
         }
         // What cannot be read is replaced like any other, only that its external id is lost with it.
         let before = record::read(&vault, self.lane, found).ok().map(|found| found.record);
+        let received_at = before.as_ref().map(|before| before.received_at);
         let external_id = before.and_then(|before| before.external_id);
         let held = Held::of(&vault, self.lane, external_id, content);
+        let persons = content.map(Content::persons).unwrap_or_default();
+        if persons.is_empty() {
+            return replayed(inner, self.send(inner, &held, None).await?);
+        }
+        for _ in 0..LOOKS_MAX {
+            let seen =
+                forgotten::look(inner, &vault, self.lane, std::slice::from_ref(&persons)).await?;
+            let is_forgotten = seen.is_since(0, received_at.unwrap_or(Timestamp::from_millis(0)));
+            let erased = Held { kind: "F", ..Held::default() };
+            let held = if is_forgotten { &erased } else { &held };
+            let answer = self.send(inner, held, Some(seen.forgettings)).await?;
+            if answer != Value::BulkString(b"O".to_vec()) {
+                return replayed(inner, answer);
+            }
+        }
+        Err(StoreError::Busy)
+    }
+
+    async fn send(
+        &self,
+        inner: &Inner,
+        held: &Held,
+        forgettings: Option<u64>,
+    ) -> Result<Value, StoreError> {
         let call = REPLAY
             .call(self.lane)
             .arg(inner.me.as_str())
@@ -89,15 +119,16 @@ impl Change<'_> {
             .arg(inner.comments())
             .arg(self.fence.map(|fence| fence.to_string()).unwrap_or_default())
             .arg(held.kind)
-            .arg(held.payload)
-            .arg(held.digest)
-            .arg(held.identities)
-            .arg(held.body)
-            .arg(held.reason)
+            .arg(&held.payload)
+            .arg(&held.digest)
+            .arg(&held.identities)
+            .arg(&held.body)
+            .arg(&held.reason)
             .arg(self.event.at.as_millis())
             .arg(record::words(self.event))
-            .arg(self.event.detail.as_deref().unwrap_or_default());
-        replayed(inner, call.send(&inner.link).await?)
+            .arg(self.event.detail.as_deref().unwrap_or_default())
+            .arg(forgettings.map(|number| number.to_string()).unwrap_or_default());
+        Ok(call.send(&inner.link).await?)
     }
 }
 
@@ -166,6 +197,7 @@ fn replayed(inner: &Inner, answer: Value) -> Result<Replayed, StoreError> {
         }
         Some((b'T', _)) => Replayed::Test,
         Some((b'E', _)) => Replayed::Quarantined,
+        Some((b'F', _)) => Replayed::Forgotten,
         Some((digit, _)) => Replayed::Refused(state(i64::from(*digit) - i64::from(b'0'))?),
         None => return Err(unreadable("a replay")),
     })

@@ -23,9 +23,18 @@ impl Script {
 
     /// A call of it, for a destination.
     pub(super) fn call(&'static self, destination: &DestinationId) -> Call {
+        self.call_tagged(&tag(destination))
+    }
+
+    /// A call of it, for what is of no destination.
+    pub(super) fn call_shared(&'static self) -> Call {
+        self.call_tagged("{leadgate}")
+    }
+
+    fn call_tagged(&'static self, tag: &str) -> Call {
         let mut command = cmd("EVALSHA");
         // Two keys that are never there: see `prelude.lua`.
-        command.arg(&self.hash).arg(2).arg(tag(destination)).arg(key(destination, "."));
+        command.arg(&self.hash).arg(2).arg(tag).arg(format!("{tag}."));
         Call { script: self, command }
     }
 }
@@ -97,12 +106,13 @@ scripts! {
     SETTLE = "chores.lua", "person.lua", "settle.lua";
     EXPIRE = "expire.lua";
     RECHECK = "chores.lua", "recheck.lua";
-    REPLAY = "chores.lua", "person.lua", "replay.lua";
+    REPLAY = "chores.lua", "person.lua", "erase.lua", "replay.lua";
     FORGET = "chores.lua", "person.lua", "erase.lua", "forget.lua";
     DELETE = "chores.lua", "person.lua", "erase.lua", "delete.lua";
     NOTICES = "notices.lua";
     BODY = "body.lua";
     SWEEP = "chores.lua", "person.lua", "sweep.lua";
+    SWEEP_FORGOTTEN = "sweep_forgotten.lua";
     SHOW = "records.lua", "show.lua";
     PAGE = "records.lua", "page.lua";
     INDEX = "index.lua";

@@ -1,10 +1,10 @@
 //! Erasing a person from what waits in the file. An entry of theirs is not taken out, since its
 //! sender was told that it is accepted: it becomes one that is kept as `erased` when Redis takes it.
+//! What other processes' files have of the person becomes that when they bring it to Redis.
 
 use super::{DRAINED_MAX, Shared, entry};
 use crate::lead::Identity;
-use crate::store::identity::named;
-use crate::store::{Admission, Content, StoreError};
+use crate::store::{Admission, StoreError};
 
 impl Shared {
     /// Erases a person from what is in the file now; how many entries were the person's. What
@@ -24,7 +24,7 @@ impl Shared {
                 let Some(admission) = admission.filter(|one| is_of(one, identities)) else {
                     continue;
                 };
-                let without = entry::write(&self.vault, &without_person(admission));
+                let without = entry::write(&self.vault, &admission.without_person());
                 bytes_less += stored.len().saturating_sub(without.len());
                 anew.push((place, without));
             }
@@ -40,19 +40,5 @@ impl Shared {
 
 /// Whether the store would know it by one of the identities.
 fn is_of(admission: &Admission, identities: &[Identity]) -> bool {
-    let known = match &admission.content {
-        Content::Lead { identities, .. } => identities.clone(),
-        Content::Quarantined { lead: Some(lead), .. } | Content::Test { lead } => named(lead),
-        Content::Quarantined { lead: None, .. } | Content::Notice { .. } | Content::Deletion => {
-            return false;
-        }
-    };
-    known.iter().any(|identity| identities.contains(identity))
-}
-
-/// What stays is what stays of a record: ids, times, and by what the delivery is known again.
-fn without_person(admission: Admission) -> Admission {
-    // A deletion erases what has its external id: nothing has this one.
-    let external_id = Some(format!("forgotten {}", admission.id));
-    Admission { external_id, content: Content::Deletion, ..admission }
+    admission.content.persons().iter().any(|identity| identities.contains(identity))
 }

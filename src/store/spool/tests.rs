@@ -138,6 +138,55 @@ async fn who_is_forgotten_while_they_wait_comes_out_erased() {
     assert_eq!(store.forget(vec![conformance::email("thu")], at(7)).await.unwrap(), 1);
 }
 
+/// One process has the person in its file when another one is asked to forget them.
+#[tokio::test]
+async fn who_is_forgotten_by_another_process_comes_out_erased() {
+    let mut server = Server::start();
+    let (folder, other_folder) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    server.kill();
+    let store = open(&server, &folder, BYTES_MAX).await;
+    let theirs = [
+        form().phone(11).email("thu").says("trước").delivery("evt-1").external_id("f-1"),
+        form().phone(12).email("thu").destination("elsewhere").at(at(1)),
+        form().phone(13).email("thu").quarantined().at(at(2)),
+        form().phone(14).email("thu").test().at(at(5)),
+    ];
+    let mut waiting: Vec<Admission> = theirs.iter().map(Form::admission).collect();
+    let erased: Vec<_> = waiting.iter().map(|admission| admission.id).collect();
+    let bystander = form().phone(15).at(at(4)).admission();
+    let again = form().phone(11).email("thu").says("sau").at(at(6)).admission();
+    waiting.extend([bystander.clone(), again.clone()]);
+    let spooled = store.admit(waiting.clone()).await.unwrap();
+    assert!(spooled.iter().all(|verdict| *verdict == Verdict::Spooled));
+    store.close().await;
+    drop(store); // its process is gone, and its file stays
+
+    server.start_again();
+    let other = open(&server, &other_folder, BYTES_MAX).await;
+    // It had taken one of them there before it went, and not noted that.
+    assert_eq!(other.admit(vec![waiting[0].clone()]).await.unwrap(), [Verdict::Accepted]);
+    assert_eq!(other.forget(vec![conformance::email("thu")], at(5)).await.unwrap(), 1);
+    assert_eq!(other.ledger().await.unwrap().accepted(), 1);
+
+    let store = open(&server, &folder, BYTES_MAX).await; // as the next process does
+    drained(&store).await;
+    for id in &erased {
+        let record = conformance::record(&other, *id).await;
+        assert_eq!((record.state, record.lead), (State::Erased, None));
+        assert_eq!((record.external_id, record.trace_id), (None, None));
+    }
+    assert_eq!(conformance::state(&other, bystander.id).await, State::Pending);
+    assert_eq!(conformance::state(&other, again.id).await, State::Pending, "they came again");
+    let to_send = conformance::lease(&other, 9, at(7)).await;
+    let to_send: Vec<_> = to_send.iter().map(|work| work.lease.id).collect();
+    assert_eq!(to_send, [bystander.id, again.id], "nobody else is created");
+    let ledger = store.ledger().await.unwrap();
+    assert_eq!((ledger.accepted(), ledger.residue()), (6, 0));
+    assert_eq!(theirs[0].send(&store).await.1, Verdict::Repeated { id: erased[0] });
+    form().phone(11).at(at(8)).merged(&store, again.id).await;
+    form().phone(12).at(at(8)).accepted(&store).await; // a new post is a new lead
+}
+
 #[tokio::test]
 async fn a_full_spool_refuses_and_keeps_what_it_has() {
     let (mut server, folder) = (Server::start(), TempDir::new().unwrap());

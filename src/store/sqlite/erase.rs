@@ -6,11 +6,10 @@ use rusqlite::Connection;
 
 use super::columns::Hashes;
 use super::fault::Fault;
-use super::history;
 use super::person::{self, Member};
 use super::runs::{self, CARRIERS, CARRIERS_VALUES};
 use super::transaction::Transaction;
-use super::zones;
+use super::{forgotten, history, zones};
 use crate::lead::{DestinationId, Event, Identity, SourceId, State, Timestamp};
 use crate::store::Retention;
 use crate::store::identity::{IdentityHash, IdentityKey};
@@ -40,7 +39,9 @@ pub(super) fn forget(
     now: Timestamp,
 ) -> Result<u64, Fault> {
     let db = transaction.db;
-    let hashes = hashes_everywhere(db, transaction.settings.vault.key(), identities)?;
+    let key = transaction.settings.vault.key();
+    forgotten::note(db, key, identities, now)?;
+    let hashes = hashes_everywhere(db, key, identities)?;
     let mut records = BTreeSet::new();
     for hash in &hashes {
         let mut select = db.prepare_cached(CARRIERS)?;
@@ -92,7 +93,11 @@ pub(super) fn of_external_id(
 }
 
 /// What stays is what the ledger and CareSoft's own erasure need: ids, times and states.
-fn erase(transaction: &mut Transaction<'_>, member: &Member, now: Timestamp) -> Result<(), Fault> {
+pub(super) fn erase(
+    transaction: &mut Transaction<'_>,
+    member: &Member,
+    now: Timestamp,
+) -> Result<(), Fault> {
     person::release(transaction, member)?;
     let db = transaction.db;
     let state: State = db
@@ -128,6 +133,7 @@ pub(super) fn sweep(
     if left < limit {
         zones::sweep(transaction.db)?;
     }
+    left -= forgotten::sweep(transaction.db, now, left)?;
     let ended = transaction.memory.claims.sweep(transaction.db, now, left)?;
     Ok(u64::from(limit - left + ended))
 }

@@ -13,6 +13,7 @@ mod columns;
 mod erase;
 mod fault;
 mod filter;
+mod forgotten;
 mod history;
 mod lanes;
 mod ledger;

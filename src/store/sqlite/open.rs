@@ -17,10 +17,13 @@ use crate::store::{Options, StoreError};
 
 const SCHEMA: &str = include_str!("schema.sql");
 /// Of [`SCHEMA`], in the file's header (`user_version`).
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 /// What makes [`SCHEMA`] of the versions before, and the version that each begins with, in order.
-const UPGRADES: [(i64, &str); 2] =
-    [(2, include_str!("upgrade_3.sql")), (3, include_str!("upgrade_4.sql"))];
+const UPGRADES: [(i64, &str); 3] = [
+    (2, include_str!("upgrade_3.sql")),
+    (3, include_str!("upgrade_4.sql")),
+    (4, include_str!("upgrade_5.sql")),
+];
 /// Says in the file's header that it is ours: "Lead".
 const APPLICATION: i64 = 0x4c65_6164;
 

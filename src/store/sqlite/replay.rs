@@ -9,7 +9,7 @@ use super::fault::Fault;
 use super::person::{self, Member};
 use super::queue::{self, Class};
 use super::transaction::Transaction;
-use super::{chores, history, notices, record};
+use super::{chores, erase, forgotten, history, notices, record};
 use crate::lead::{DestinationId, Event, Identity, Lead, RawBody, State, SubmissionId, Timestamp};
 use crate::store::identity::named;
 use crate::store::payload::Payload;
@@ -52,6 +52,11 @@ pub(super) fn replay(
     if !matches!(held.state, State::Dead | State::Unknown | State::Quarantined) {
         return refused;
     }
+    if let Some(content) = content
+        && erase_forgotten(transaction, &held, content, now)?
+    {
+        return Ok(Replayed::Forgotten);
+    }
     match content {
         None if held.state == State::Quarantined => refused,
         None if held.has_lead => go_on(transaction, &held, &onward(event)),
@@ -89,6 +94,9 @@ pub(super) fn fill(
         return Ok(Settled::Stale);
     };
     let Some(held) = held(transaction, lease.id)? else { return Ok(Settled::Stale) };
+    if erase_forgotten(transaction, &held, content, now)? {
+        return Ok(Settled::Done);
+    }
     let event = event.clone();
     match content {
         Content::Lead { lead, identities } => {
@@ -113,6 +121,21 @@ pub(super) fn fill(
         Content::Notice { .. } | Content::Deletion => return Ok(Settled::Stale),
     }
     Ok(Settled::Done)
+}
+
+/// Erases the record, if somebody in `content` was forgotten since it was received.
+fn erase_forgotten(
+    transaction: &mut Transaction<'_>,
+    held: &Held,
+    content: &Content,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let Some(member) = Member::by_seq(transaction.db, held.seq)? else { return Ok(false) };
+    let is_forgotten = forgotten::is_since(transaction, &content.persons(), member.received_at)?;
+    if is_forgotten {
+        erase::erase(transaction, &member, now)?;
+    }
+    Ok(is_forgotten)
 }
 
 fn held(transaction: &Transaction<'_>, id: SubmissionId) -> Result<Option<Held>, Fault> {

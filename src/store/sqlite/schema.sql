@@ -1,4 +1,4 @@
--- Version 4. Times are milliseconds since 1970 (UTC); hashes are 16 bytes (see
+-- Version 5. Times are milliseconds since 1970 (UTC); hashes are 16 bytes (see
 -- store/identity.rs); what is closed is compressed and, with a secret, sealed (store/payload/).
 
 CREATE TABLE meta (
@@ -103,6 +103,14 @@ CREATE TABLE runs (
 CREATE TABLE destinations (
     name TEXT PRIMARY KEY
 ) STRICT, WITHOUT ROWID;
+
+-- When whoever was forgotten was: what was received until then and is fetched later does not bring them
+-- back (forgotten.rs).
+CREATE TABLE forgotten (
+    hash BLOB PRIMARY KEY,    -- of a phone or an e-mail, the same for every destination
+    at   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX forgettings ON forgotten (at);
 
 -- How each lane's gate stands, in delivery's own words, and how often it has changed: silence that
 -- CareSoft asked for outlasts a restart.

@@ -1,4 +1,5 @@
--- ARGV: me, window, how many bytes may be pending, 1 when merged ones are told, then for each submission: id,
+-- ARGV: me, window, how many bytes may be pending, 1 when merged ones are told, the lane's last forgetting of
+-- what was received a while ago ('' of all else: see forgotten.rs), then for each submission: id,
 -- kind (L lead, Q quarantined, T test, N notice, D deletion), source, received, identities, delivery's hash, until when it is known,
 -- external id's hash, the payload's length, and what of its record is known before: how many fields, and
 -- these, packed. Answers a verdict each: a letter and, after M, C (merged, and to be told) and R, an id.
@@ -13,6 +14,7 @@ local TOGETHER = 256
 local me, window, bytes_max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local comments = ARGV[4] == '1'
 if tonumber(call('GET', P .. 'bytes') or 0) > bytes_max then return 'full' end
+if ARGV[5] ~= '' and is_outdated(ARGV[5]) then return 'outdated' end
 
 local number = tonumber(call('GET', P .. 'base') or 0) + call('LLEN', P .. 'log')
 local verdicts, log, fresh, bytes = {}, {}, {}, 0
@@ -170,7 +172,7 @@ local function admit(at)
   return lead and (due and 'C' or 'M') .. lead or 'A'
 end
 
-for from = 5, #ARGV, FIELDS * TOGETHER do
+for from = 6, #ARGV, FIELDS * TOGETHER do
   local to = math.min(#ARGV, from + FIELDS * TOGETHER - 1)
   read(from, to)
   for at = from, to, FIELDS do

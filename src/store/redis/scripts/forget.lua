@@ -1,5 +1,6 @@
 -- ARGV: me, now, how many at most, hashes of identities. Answers how many records were erased: again,
 -- when that is as many as were asked for.
+call('HINCRBY', P .. 'lane', 'forgettings', 1)
 local now, max, erased = tonumber(ARGV[2]), tonumber(ARGV[3]), 0
 
 for at = 4, #ARGV do

@@ -14,7 +14,7 @@
 --   held     of those three, leased, by its end
 --   x<hash>  records of an external id, by number bytes    what the pending weigh together
 --   t<state> records in order of settling         ledger   counts by source and state
---   v<n>:<state><source>  the log as bits         lane     pace, gate, turn, server
+--   v<n>:<state><source>  the log as bits         lane     pace, gate, turn, server, forgettings
 --   zones    when each thousand of the log came   indexed  `all`, once both are of the whole log
 --
 -- A record is a MessagePack map that only scripts read and write; what it has not is left out.
@@ -138,6 +138,11 @@ local function write_zones()
     end
     call('HSET', P .. 'zones', zone, struct.pack('>I6I6', earliest, latest))
   end
+end
+
+-- Whether somebody was forgotten after a lane's forgettings had that number.
+local function is_outdated(forgettings)
+  return (call('HGET', P .. 'lane', 'forgettings') or '0') ~= forgettings
 end
 
 -- A record leaves one state for another; its place in a queue is the caller's business.

@@ -26,6 +26,13 @@ elseif not is_notice(record) or not record.l or record.f ~= tonumber(fence) or k
   return refused
 end
 
+if ARGV[16] ~= '' and is_outdated(ARGV[16]) then return 'O' end
+if kind == 'F' then
+  erase(id, record, now)
+  finish(me)
+  return 'F'
+end
+
 -- What is pending weighs something, and is to weigh what it then holds.
 if record.s == PENDING then call('DECRBY', P .. 'bytes', weight(record)) end
 if digest ~= '' then

@@ -3,6 +3,7 @@
 #[path = "../../../../tests/servers/mod.rs"]
 pub(in crate::store) mod servers;
 
+mod forgetting;
 mod trouble;
 
 use super::*;

@@ -348,7 +348,7 @@ async fn nothing_is_left_of_what_is_swept() {
         }
         for notice in notices {
             let event = Event::plain(at(1_000_001), "fetch");
-            let trial = form().phone(1).test().admission().content;
+            let trial = form().phone(61).test().admission().content; // nobody who was forgotten
             store.fill(&notice.lease, at(1_000_001), trial, event).await.unwrap();
         }
     }
@@ -356,7 +356,7 @@ async fn nothing_is_left_of_what_is_swept() {
         conformance::settle(&store, &work, at(1_000_002), conformance::created(1)).await;
     }
     let nothing = Retention(State::ALL.map(|state| (state, Duration::ZERO)).into());
-    conformance::sweep(&store, at(2_000_000), &nothing).await;
+    conformance::sweep(&store, at(9_000_000), &nothing).await; // that they were forgotten is, too
 
     let mut keys: Vec<Vec<u8>> = server.query(&["KEYS", "*"]);
     keys.retain(|key| !key.starts_with(b"{main}d") && !key.starts_with(b"{main}given:"));

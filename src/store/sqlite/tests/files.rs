@@ -158,7 +158,7 @@ async fn a_database_without_traces_is_upgraded() {
     drop(store);
     let db = Connection::open(folder.database()).unwrap();
     db.execute_batch(
-        "DROP INDEX listed; DROP TABLE zones;
+        "DROP TABLE forgotten; DROP INDEX listed; DROP TABLE zones;
          CREATE INDEX uncommon ON records (state, seq) WHERE state > 1;
          ALTER TABLE records DROP COLUMN trace; PRAGMA user_version = 3",
     )
@@ -179,6 +179,35 @@ async fn a_database_without_traces_is_upgraded() {
     assert!(conformance::record(&store, later).await.trace_id.is_some());
 }
 
+/// Nobody was noted as forgotten before; from now on they are.
+#[tokio::test]
+async fn a_database_without_the_forgotten_is_upgraded() {
+    let folder = Folder::new();
+    let store = folder.open();
+    let id = form().notice().accepted(&store).await;
+    store.close().await;
+    drop(store);
+    let db = Connection::open(folder.database()).unwrap();
+    db.execute_batch("DROP TABLE forgotten; PRAGMA user_version = 4").unwrap();
+    drop(db);
+
+    let store = folder.open();
+    store.forget(vec![phone(11)], at(1)).await.unwrap();
+    let noted = store.read(|db| {
+        let sql = "SELECT length(hash), at FROM forgotten INDEXED BY forgettings";
+        Ok(db.query_row(sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Timestamp>(1)?)))?)
+    });
+    assert_eq!(noted.await.unwrap(), (16, at(1)));
+    store.close().await;
+    drop(store);
+    let store = folder.open(); // of this version now, and it remembers
+    let leased = store.lease_notices(&conformance::lane(), 1, conformance::TERM, at(2)).await;
+    let lease = leased.unwrap().notices.remove(0).lease;
+    let content = form().phone(11).correction();
+    store.fill(&lease, at(3), content, Event::plain(at(3), "fetch")).await.unwrap();
+    assert_eq!(conformance::state(&store, id).await, State::Erased);
+}
+
 /// A database of an older version is gone on with, and what was parked in it is looked for.
 #[tokio::test]
 async fn an_older_version_is_upgraded() {
@@ -196,7 +225,7 @@ async fn an_older_version_is_upgraded() {
              WHERE deadline IS NOT NULL;
          ALTER TABLE records DROP COLUMN sent_at; ALTER TABLE records DROP COLUMN looks;
          ALTER TABLE records DROP COLUMN resent; ALTER TABLE records DROP COLUMN told;
-         DROP INDEX listed; DROP TABLE zones;
+         DROP TABLE forgotten; DROP INDEX listed; DROP TABLE zones;
          CREATE INDEX uncommon ON records (state, seq) WHERE state > 1;
          ALTER TABLE records DROP COLUMN trace;
          UPDATE records SET due = NULL; PRAGMA user_version = 2;",
