@@ -336,6 +336,10 @@ pub trait Store: Send + Sync + 'static {
     /// later (from a spool, or fetched for a notice), is kept as `erased` as well.
     async fn forget(&self, identities: Vec<Identity>, now: Timestamp) -> Result<u64, StoreError>;
 
+    /// Erases one record alone, of whose person nothing can be read any more; whoever else has joined a
+    /// lead that is not made yet goes on without it. Answers whether there was anything to erase.
+    async fn erase(&self, id: SubmissionId, now: Timestamp) -> Result<bool, StoreError>;
+
     /// Removes what retention no longer wants, claims that ended and what is known of the forgotten
     /// long enough, at most `limit` of all; answers how many, so that a caller can go on until it
     /// is 0.

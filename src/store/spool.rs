@@ -365,6 +365,10 @@ impl Store for Spooled {
         Ok(waiting + erased)
     }
 
+    async fn erase(&self, id: SubmissionId, now: Timestamp) -> Result<bool, StoreError> {
+        self.shared.redis.erase(id, now).await
+    }
+
     async fn sweep(
         &self,
         now: Timestamp,

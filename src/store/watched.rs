@@ -200,6 +200,18 @@ impl Store for Watched {
         Ok(erased)
     }
 
+    async fn erase(&self, id: SubmissionId, now: Timestamp) -> Result<bool, StoreError> {
+        let known = match self.changes.is_awake() {
+            true => self.named(vec![Match::Id(id)]).await, // with whoever may go on in its place
+            false => Vec::new(),
+        };
+        let erased = self.store.erase(id, now).await?;
+        for record in known {
+            self.tell_last(record.id, now).await;
+        }
+        Ok(erased)
+    }
+
     async fn lease(
         &self,
         lane: &DestinationId,

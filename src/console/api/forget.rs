@@ -9,7 +9,7 @@ use super::shapes::{Forget, Forgotten};
 use super::store_problem;
 use crate::console::Console;
 use crate::current::Current;
-use crate::lead::Identity;
+use crate::lead::{Identity, SubmissionId, Timestamp};
 use crate::normalise::{email, phone};
 use crate::problem::{FieldError, Problem};
 use crate::store::StoreError;
@@ -63,8 +63,26 @@ pub(in crate::console) async fn erase(
     let at = console.clock.now();
     let id = receipt_id()?;
     let submissions = console.store.forget(identities, at).await?;
+    Ok(told(id, at, submissions, spool))
+}
+
+/// Erases one submission, of whose person nothing can be read: others of theirs are not found by it.
+///
+/// # Errors
+/// Nothing is erased.
+pub(in crate::console) async fn erase_unreadable(
+    console: &Console,
+    unreadable: SubmissionId,
+) -> Result<Receipt, StoreError> {
+    let at = console.clock.now();
+    let id = receipt_id()?;
+    let is_erased = console.store.erase(unreadable, at).await?;
+    Ok(told(id, at, u64::from(is_erased), Searched::NotSearched))
+}
+
+fn told(id: String, at: Timestamp, submissions: u64, spool: Searched) -> Receipt {
     tracing::warn!(erased = submissions, receipt = id, "a person was erased");
-    Ok(Receipt::of(id, at, submissions, spool))
+    Receipt::of(id, at, submissions, spool)
 }
 
 /// `{"phone":…}` or `{"email":…}`

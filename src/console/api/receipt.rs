@@ -39,16 +39,19 @@ pub(super) enum Searched {
     Empty,
     /// What waited there was searched, and is among `submissions`.
     Waiting,
+    /// Nothing was: one submission, which nobody can read, was erased by its id.
+    NotSearched,
 }
 
 impl Searched {
-    const ALL: [Self; 3] = [Self::None, Self::Empty, Self::Waiting];
+    const ALL: [Self; 4] = [Self::None, Self::Empty, Self::Waiting, Self::NotSearched];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Empty => "empty",
             Self::Waiting => "waiting",
+            Self::NotSearched => "not_searched",
         }
     }
 }
@@ -83,6 +86,10 @@ impl Receipt {
 
 fn says(submissions: u64, spool: Searched) -> &'static str {
     match (submissions, spool) {
+        (_, Searched::NotSearched) => {
+            "one submission was erased, by its id: nothing else of its person is found by that; \
+             CareSoft was not asked"
+        }
         (0, _) => {
             "nobody was known by that; what was received until now, and is read within 90 days, \
              is erased then; CareSoft was not asked"

@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use super::lead::find;
 use super::trouble::MENDABLE;
 use super::visit::{Posted, Refusal, Visit};
-use crate::console::api::forget::erase;
+use crate::console::api::forget::{erase, erase_unreadable};
 use crate::console::api::replay::{Anew, anew, corrected};
 use crate::delivery::{Order, give_order};
 use crate::lead::{Identity, Record, State};
@@ -158,10 +158,11 @@ async fn forgotten(visit: &Visit, id: &str, payload: Payload) -> Result<HttpResp
     }
     let record = find(visit, id).await?;
     let identities = identities(&record);
-    if identities.is_empty() {
-        return Err(Refusal::Missing);
-    }
-    let receipt = erase(&visit.console, identities).await?;
+    let receipt = match identities.is_empty() {
+        false => erase(&visit.console, identities).await?,
+        true if record.unreadable => erase_unreadable(&visit.console, record.id).await?,
+        true => return Err(Refusal::Missing),
+    };
     visit.console.pages.forget_figures();
     let done = format!("forgotten-{}", receipt.carried());
     Ok(visit.done(&format!("/leads/{}", record.id), &done))

@@ -120,7 +120,7 @@ impl Page<'_> {
     }
 
     fn can_forget(&self) -> bool {
-        self.lead.phone.is_some() || self.lead.email.is_some()
+        self.lead.phone.is_some() || self.lead.email.is_some() || self.record.unreadable
     }
 
     fn came(&self) -> Vec<(String, &str)> {

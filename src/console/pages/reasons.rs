@@ -64,16 +64,20 @@ const REASONS: &[(&str, &str)] = &[
     ("read", "đã đọc"),
     // What a receipt says.
     (
-        "nobody was known by that; CareSoft was not asked",
-        "không có ai như vậy; CareSoft không được yêu cầu xóa",
+        "one submission was erased, by its id: nothing else of its person is found by that; CareSoft was not asked",
+        "đã xóa một lượt gửi, theo mã của nó: không tìm được gì khác của người đó theo cách này; CareSoft không được yêu cầu xóa",
     ),
     (
-        "leads, raw bodies, platform ids and claims are erased; CareSoft was not asked",
-        "đã xóa khách, nội dung gốc, mã của nền tảng và dấu chống trùng; CareSoft không được yêu cầu xóa",
+        "nobody was known by that; what was received until now, and is read within 90 days, is erased then; CareSoft was not asked",
+        "không có ai như vậy; những gì đã nhận đến lúc này mà trong 90 ngày nữa mới đọc tới cũng sẽ bị xóa khi đó; CareSoft không được yêu cầu xóa",
     ),
     (
-        "leads, raw bodies, platform ids and claims are erased, also in this process's spool, and in no other's; CareSoft was not asked",
-        "đã xóa khách, nội dung gốc, mã của nền tảng và dấu chống trùng, cả trong bộ đệm của tiến trình này, không phải của tiến trình khác; CareSoft không được yêu cầu xóa",
+        "leads, raw bodies, platform ids and claims are erased; what was received until now, and is read within 90 days, is erased then; CareSoft was not asked",
+        "đã xóa khách, nội dung gốc, mã của nền tảng và dấu chống trùng; những gì đã nhận đến lúc này mà trong 90 ngày nữa mới đọc tới cũng sẽ bị xóa khi đó; CareSoft không được yêu cầu xóa",
+    ),
+    (
+        "leads, raw bodies, platform ids and claims are erased, also in this process's spool; what was received until now, and is read within 90 days, is erased then, also from other processes' spools; CareSoft was not asked",
+        "đã xóa khách, nội dung gốc, mã của nền tảng và dấu chống trùng, cả trong bộ đệm của tiến trình này; những gì đã nhận đến lúc này mà trong 90 ngày nữa mới đọc tới cũng sẽ bị xóa khi đó, kể cả từ bộ đệm của các tiến trình khác; CareSoft không được yêu cầu xóa",
     ),
     // What is fetched.
     (

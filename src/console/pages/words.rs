@@ -216,6 +216,8 @@ words! {
     forget: "Forget this person", "Xóa người này";
     forget_hint: "Every submission of this person is erased here, for good. What CareSoft has stays there.",
         "Mọi lượt gửi của người này sẽ bị xóa vĩnh viễn ở đây. Dữ liệu trong CareSoft vẫn còn.";
+    forget_unreadable_hint: "This submission is erased here, for good; others of the same person are not found by it. What CareSoft has stays there.",
+        "Lượt gửi này sẽ bị xóa vĩnh viễn ở đây; không tìm được các lượt khác của cùng người này. Dữ liệu trong CareSoft vẫn còn.";
     forget_sure: "Yes, erase", "Đúng, hãy xóa";
     reason: "Reason", "Lý do";
     how_many: "How many", "Số lượng";

@@ -132,6 +132,10 @@ impl Store for AwayUntil {
         self.1.forget(identities, now).await
     }
 
+    async fn erase(&self, id: SubmissionId, now: Timestamp) -> Result<bool, StoreError> {
+        self.1.erase(id, now).await
+    }
+
     async fn sweep(
         &self,
         now: Timestamp,

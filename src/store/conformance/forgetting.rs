@@ -95,3 +95,28 @@ pub(crate) async fn a_body_that_turns_out_to_be_of_the_forgotten_is_erased(store
     assert_eq!(store.replay(later, at(8), Some(read)).await.unwrap(), Replayed::Queued);
     assert_eq!(store.ledger().await.unwrap().residue(), 0);
 }
+
+pub(crate) async fn one_record_is_erased_alone(store: &dyn Store) {
+    let lead = form().phone(11).email("thu").external_id("f-1").accepted(store).await;
+    let joined = form().phone(11).says("more").at(at(1)).merged(store, lead).await;
+    let elsewhere = form().phone(11).destination("other").accepted(store).await;
+    let work = lease_one(store, lead, at(2)).await;
+    let mut arrivals = store.arrivals();
+    arrivals.mark_unchanged();
+    assert!(store.erase(lead, at(3)).await.unwrap());
+    assert!(arrivals.has_changed().unwrap());
+    let erased = record(store, lead).await;
+    assert_eq!((erased.state, erased.settled_at), (State::Erased, Some(at(3))));
+    assert_eq!((erased.lead, erased.external_id), (None, None));
+    assert_eq!(settle(store, &work, at(4), created(7)).await, Settled::Stale);
+    assert_eq!(state(store, joined).await, State::Unknown, "it goes on, and may have been sent");
+    assert_eq!(state(store, elsewhere).await, State::Pending);
+    form().phone(11).at(at(5)).merged(store, joined).await;
+    form().email("thu").at(at(5)).accepted(store).await; // which it alone had brought
+
+    assert!(store.erase(elsewhere, at(6)).await.unwrap(), "whatever it is for");
+    assert!(!store.erase(lead, at(6)).await.unwrap(), "again");
+    assert!(!store.erase(SubmissionId::generate(), at(6)).await.unwrap());
+    assert_eq!(record(store, lead).await.settled_at, Some(at(3)));
+    assert_eq!(store.ledger().await.unwrap().residue(), 0);
+}

@@ -132,7 +132,7 @@ macro_rules! conformance {
                 a_deletion_finds_its_lead_at_another_destination;
             forgetting: what_is_fetched_of_the_forgotten_is_erased, the_forgotten_are_so_everywhere,
                 the_forgotten_are_known_as_such_for_ninety_days,
-                a_body_that_turns_out_to_be_of_the_forgotten_is_erased;
+                a_body_that_turns_out_to_be_of_the_forgotten_is_erased, one_record_is_erased_alone;
             looking: a_list_is_newest_first_and_filtered, pages_stay_while_records_arrive,
                 pages_leave_nobody_out,
                 a_search_finds_by_any_name, the_unknown_is_not_found, health_names_its_worth;

@@ -336,6 +336,10 @@ impl Store for Redis {
         queue::forget(&self.inner, &identities, now).await
     }
 
+    async fn erase(&self, id: SubmissionId, now: Timestamp) -> Result<bool, StoreError> {
+        queue::erase(&self.inner, id, now).await
+    }
+
     async fn sweep(
         &self,
         now: Timestamp,

@@ -7,9 +7,9 @@ use redis::Value;
 
 use super::looking::hashes_at;
 use super::record::{self, Parts, unreadable};
-use super::script::{EXPIRE, FORGET, LEASE, RECHECK, SETTLE, SWEEP};
+use super::script::{ERASE_ONE, EXPIRE, FORGET, LEASE, RECHECK, SETTLE, SWEEP};
 use super::{Inner, forgotten, millis};
-use crate::lead::{DestinationId, Event, Identity, Lead, State, Timestamp, Upstream};
+use crate::lead::{DestinationId, Event, Identity, Lead, State, SubmissionId, Timestamp, Upstream};
 use crate::store::code::{code, of_code};
 use crate::store::payload::Vault;
 use crate::store::{
@@ -318,6 +318,30 @@ pub(super) async fn forget(
         }
     }
     Ok(erased)
+}
+
+/// See [`crate::store::Store::erase`].
+pub(super) async fn erase(
+    inner: &Inner,
+    id: SubmissionId,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    inner.vault().await?;
+    for lane in inner.everywhere().await? {
+        let call = ERASE_ONE
+            .call(&lane)
+            .arg(inner.me.as_str())
+            .arg(now.as_millis())
+            .arg(id.as_bytes())
+            .arg(millis(inner.dedup.window()))
+            .arg(inner.comments())
+            .arg(now.plus(LOOK_AFTER).as_millis());
+        if number(call.send(&inner.link).await?)? > 0 {
+            inner.wake(); // somebody may go on in its place
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// See [`crate::store::Store::sweep`]. Claims go with the records that they name, or end by

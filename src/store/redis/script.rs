@@ -108,6 +108,7 @@ scripts! {
     RECHECK = "chores.lua", "recheck.lua";
     REPLAY = "chores.lua", "person.lua", "erase.lua", "replay.lua";
     FORGET = "chores.lua", "person.lua", "erase.lua", "forget.lua";
+    ERASE_ONE = "chores.lua", "person.lua", "erase.lua", "erase_one.lua";
     DELETE = "chores.lua", "person.lua", "erase.lua", "delete.lua";
     NOTICES = "notices.lua";
     BODY = "body.lua";

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use super::columns::Hashes;
 use super::fault::Fault;
@@ -10,7 +10,7 @@ use super::person::{self, Member};
 use super::runs::{self, CARRIERS, CARRIERS_VALUES};
 use super::transaction::Transaction;
 use super::{forgotten, history, zones};
-use crate::lead::{DestinationId, Event, Identity, SourceId, State, Timestamp};
+use crate::lead::{DestinationId, Event, Identity, SourceId, State, SubmissionId, Timestamp};
 use crate::store::Retention;
 use crate::store::identity::{IdentityHash, IdentityKey};
 
@@ -76,20 +76,37 @@ pub(super) fn of_external_id(
     let found: Vec<i64> =
         select.query_map((external, source), |row| row.get(0))?.collect::<Result<_, _>>()?;
     for seq in found {
-        let Some(member) = Member::by_seq(transaction.db, seq)? else { continue };
-        let mut select = transaction.db.prepare_cached(
-            "SELECT state, deadline IS NOT NULL, sent_at FROM records WHERE seq = ?1",
-        )?;
-        let (state, is_leased, sent_at): (State, bool, Option<Timestamp>) =
-            select.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-        if matches!(state, State::Pending | State::Unknown) {
-            let may_be_there = is_leased || state == State::Unknown || sent_at.is_some();
-            let sent_at = may_be_there.then(|| sent_at.unwrap_or(member.received_at));
-            person::go_on_without(transaction, &member, sent_at, now)?;
-        }
-        erase(transaction, &member, now)?;
+        alone(transaction, seq, now)?;
     }
     Ok(())
+}
+
+/// See [`crate::store::Store::erase`].
+pub(super) fn by_id(
+    transaction: &mut Transaction<'_>,
+    id: SubmissionId,
+    now: Timestamp,
+) -> Result<bool, Fault> {
+    let mut select =
+        transaction.db.prepare_cached("SELECT seq FROM records WHERE id = ?1 AND state <> ?2")?;
+    let found = select.query_row((id, State::Erased), |row| row.get(0)).optional()?;
+    found.map(|seq| alone(transaction, seq, now)).transpose().map(|erased| erased.is_some())
+}
+
+/// Erases one record; whoever has joined it goes on without it.
+fn alone(transaction: &mut Transaction<'_>, seq: i64, now: Timestamp) -> Result<(), Fault> {
+    let Some(member) = Member::by_seq(transaction.db, seq)? else { return Ok(()) };
+    let mut select = transaction.db.prepare_cached(
+        "SELECT state, deadline IS NOT NULL, sent_at FROM records WHERE seq = ?1",
+    )?;
+    let (state, is_leased, sent_at): (State, bool, Option<Timestamp>) =
+        select.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    if matches!(state, State::Pending | State::Unknown) {
+        let may_be_there = is_leased || state == State::Unknown || sent_at.is_some();
+        let sent_at = may_be_there.then(|| sent_at.unwrap_or(member.received_at));
+        person::go_on_without(transaction, &member, sent_at, now)?;
+    }
+    erase(transaction, &member, now)
 }
 
 /// What stays is what the ledger and CareSoft's own erasure need: ids, times and states.

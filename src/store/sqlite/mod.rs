@@ -342,6 +342,10 @@ impl Store for Sqlite {
         self.write(move |transaction| erase::forget(transaction, &identities, now)).await
     }
 
+    async fn erase(&self, id: SubmissionId, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(move |transaction| erase::by_id(transaction, id, now)).await
+    }
+
     async fn sweep(
         &self,
         now: Timestamp,

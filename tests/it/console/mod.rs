@@ -6,6 +6,7 @@ mod operator;
 mod person;
 mod sources;
 mod trouble;
+mod unreadable;
 
 /// Every page that somebody who has signed in can go to.
 const PAGES: [&str; 5] = ["/", "/leads", "/trouble", "/sources", "/attribution"];

@@ -15,3 +15,18 @@ local function erase(id, record, now)
   for _, hash in ipairs(identities) do drop(hash, id, now) end
 end
 
+local MAY_BE_THERE = 'the submission that it had joined was erased while it was on its way: it may have been sent'
+
+-- Whoever else has joined it goes on without it; where it may have been made, that is looked for, then.
+local function erase_alone(id, record, now, window, comments, look_at)
+  if record.s == PENDING or record.s == UNKNOWN then
+    local sent = record.e or (record.l or record.s == UNKNOWN) and record.r
+    local heir_id, heir = inherit(id, record, now, window, comments, true)
+    if heir and sent and not is_notice(record) then
+      become_unknown(heir_id, heir, MAY_BE_THERE, look_at)
+      heir.e = sent
+      save(heir_id, heir)
+    end
+  end
+  erase(id, record, now)
+end
