@@ -27,7 +27,8 @@ mod server;
 use std::time::Duration;
 
 use load::{Figures, Load};
-use server::{Fsync, Kind, Server};
+use process::redis::Fsync;
+use server::{Kind, Server};
 
 /// Connections that post at once.
 const CONNECTIONS: usize = 64;

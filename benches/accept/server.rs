@@ -1,36 +1,17 @@
 //! The servers that take turns: the gateway and its baselines, each a process of its own.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::cores::on_first_core;
+use crate::process::redis::{self, Fsync};
 use crate::process::{Gateway, LEADGATE, Process, free_address, is_ready};
 
 /// Nothing listens there: leads are accepted and wait, as during an outage upstream.
 const NOBODY: &str = "127.0.0.1:9";
-
-/// When Redis has what it was told on the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fsync {
-    Always,
-    EverySecond,
-}
-
-impl Fsync {
-    pub fn parse(text: &str) -> Self {
-        if text == "always" { Self::Always } else { Self::EverySecond }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Always => "always",
-            Self::EverySecond => "everysec",
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -80,7 +61,7 @@ pub struct Server {
 impl Server {
     pub fn start(kind: Kind) -> Self {
         let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder on a real disk");
-        let redis = kind.fsync().map(|fsync| start_redis(&folder, fsync));
+        let redis = kind.fsync().map(|fsync| redis::start(on_first_core(), folder.path(), fsync));
         let (redis, url) = redis.unzip();
         let public = free_address();
         let process = match kind {
@@ -112,18 +93,6 @@ impl Server {
     pub fn cpu(&self) -> Duration {
         self.process.cpu() + self.redis.as_ref().map(Process::cpu).unwrap_or_default()
     }
-}
-
-/// A Redis on the servers' core, and its URL.
-fn start_redis(folder: &TempDir, fsync: Fsync) -> (Process, String) {
-    let address = free_address();
-    let mut command = on_first_core();
-    command.args(["redis-server", "--save", "", "--appendonly", "yes", "--bind", "127.0.0.1"]);
-    command.args(["--appendfsync", fsync.as_str(), "--port", &address.port().to_string()]);
-    // Rewriting the log is Redis's own affair, and would fall on one of the servers by chance.
-    command.args(["--auto-aof-rewrite-percentage", "0", "--dir"]).arg(folder.path());
-    let process = Process::start(command, || TcpStream::connect(address).is_ok());
-    (process, format!("redis://{address}/0"))
 }
 
 /// Size, start and idle memory of the binary, and what this machine's disk does per fsync.

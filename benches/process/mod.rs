@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each benchmark that includes this uses a part of it")]
 
+pub mod redis;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -29,12 +29,17 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 fn embedded_from_outside() -> Vec<PathBuf> {
     let mut embedded = Vec::new();
     for source in files_below(&root().join("src")) {
-        let Ok(text) = std::fs::read_to_string(source) else { continue };
+        let Ok(text) = std::fs::read_to_string(&source) else { continue };
         for line in text.lines().filter(|line| line.contains("include_")) {
             let path = line.split('"').nth(1).unwrap_or_default();
-            let outside = path.trim_start_matches("../");
-            if outside != path {
-                embedded.push(PathBuf::from(outside));
+            // A macro's own path is the beginning of one, and goes up as far.
+            let mut folder = source.parent().unwrap();
+            let mut below = path;
+            while let Some(rest) = below.strip_prefix("../") {
+                (folder, below) = (folder.parent().unwrap(), rest);
+            }
+            if below != path {
+                embedded.push(folder.strip_prefix(root()).unwrap().join(below));
             }
         }
     }
