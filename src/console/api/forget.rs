@@ -77,7 +77,7 @@ pub(in crate::console) async fn erase_unreadable(
     let at = console.clock.now();
     let id = receipt_id()?;
     let is_erased = console.store.erase(unreadable, at).await?;
-    Ok(told(id, at, u64::from(is_erased), Searched::NotSearched))
+    Ok(told(id, at, u64::from(is_erased), Searched::Untouched))
 }
 
 fn told(id: String, at: Timestamp, submissions: u64, spool: Searched) -> Receipt {

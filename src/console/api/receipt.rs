@@ -40,18 +40,18 @@ pub(super) enum Searched {
     /// What waited there was searched, and is among `submissions`.
     Waiting,
     /// Nothing was: one submission, which nobody can read, was erased by its id.
-    NotSearched,
+    Untouched,
 }
 
 impl Searched {
-    const ALL: [Self; 4] = [Self::None, Self::Empty, Self::Waiting, Self::NotSearched];
+    const ALL: [Self; 4] = [Self::None, Self::Empty, Self::Waiting, Self::Untouched];
 
     fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Empty => "empty",
             Self::Waiting => "waiting",
-            Self::NotSearched => "not_searched",
+            Self::Untouched => "untouched",
         }
     }
 }
@@ -86,7 +86,7 @@ impl Receipt {
 
 fn says(submissions: u64, spool: Searched) -> &'static str {
     match (submissions, spool) {
-        (_, Searched::NotSearched) => {
+        (_, Searched::Untouched) => {
             "one submission was erased, by its id: nothing else of its person is found by that; \
              CareSoft was not asked"
         }
