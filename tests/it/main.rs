@@ -23,6 +23,7 @@ mod console_browser;
 mod contradictions;
 mod crashes;
 mod delivery;
+mod dependencies;
 mod docs;
 mod drain;
 mod duplicates;
