@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{faults_told, paced, until_in_force};
-use crate::fleet::{BACKLOG_PATIENCE, NOTHING_WAITS, fast};
+use super::{ends_with_nothing_lost, faults_told, paced, until_in_force};
+use crate::fleet::fast;
 use crate::gateway::{Backing, eventually, http_client, id_of, over_every_store};
-use crate::load::{Load, assert_kept, assert_nobody_twice, until_metric_within};
+use crate::load::Load;
 use crate::served::Served;
 
 over_every_store!(a_preset_that_changes_maps_anew_and_no_post_is_lost);
@@ -73,13 +73,5 @@ async fn a_preset_that_changes_maps_anew_and_no_post_is_lost(store: Backing) {
     put(&file, &preset("truong_a"));
     until_in_force(&served, true).await;
     assert_eq!(name_read(&served, 80_000_004).await, "Thử Một");
-    let began = load.accepted();
-    load.has_accepted(began + 100).await;
-
-    assert_eq!(load.refused(), 0, "posts that failed, of {}", load.accepted());
-    let ids = load.stop().await;
-    until_metric_within(BACKLOG_PATIENCE, &served, NOTHING_WAITS).await;
-    assert_kept(&served, &ids).await;
-    assert_nobody_twice(&caresoft);
-    assert_eq!(served.terminate().await.0, Some(0));
+    ends_with_nothing_lost(load, served, &caresoft).await;
 }
