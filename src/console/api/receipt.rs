@@ -86,6 +86,7 @@ impl Receipt {
 
 fn says(submissions: u64, spool: Searched) -> &'static str {
     match (submissions, spool) {
+        (0, Searched::Untouched) => "it was erased before; CareSoft was not asked",
         (_, Searched::Untouched) => {
             "one submission was erased, by its id: nothing else of its person is found by that; \
              CareSoft was not asked"
@@ -178,5 +179,7 @@ mod tests {
             assert_eq!(Told::read(other), None, "{other}");
         }
         assert_eq!(Told::read("erasure-3f9c2a5d81e047b6-2-<b>"), None);
+        let told = Told::read("erasure-3f9c2a5d81e047b6-0-untouched").unwrap();
+        assert_eq!(told.says, "it was erased before; CareSoft was not asked");
     }
 }

@@ -64,6 +64,10 @@ const REASONS: &[(&str, &str)] = &[
     ("read", "đã đọc"),
     // What a receipt says.
     (
+        "it was erased before; CareSoft was not asked",
+        "đã được xóa từ trước; CareSoft không được yêu cầu xóa",
+    ),
+    (
         "one submission was erased, by its id: nothing else of its person is found by that; CareSoft was not asked",
         "đã xóa một lượt gửi, theo mã của nó: không tìm được gì khác của người đó theo cách này; CareSoft không được yêu cầu xóa",
     ),
