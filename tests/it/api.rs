@@ -1,11 +1,9 @@
 //! The admin API as its OpenAPI document describes it.
 
-use std::path::Path;
-use std::process::Command;
-
 use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 
+use crate::checkout::script;
 use crate::chromium::Chromium;
 use crate::gateway::{ADMIN_TOKEN, CareSoft, Gateway, eventually};
 use crate::served::told;
@@ -102,9 +100,8 @@ async fn whatever_is_asked_the_answer_is_one_of_those_described() {
 
 /// Runs schemathesis against a gateway; fails when it has found something.
 async fn asked(gateway: &Gateway, before: &[&str], more: &[&str]) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut command = Command::new(root.join("scripts/schemathesis"));
-    command.current_dir(root).args(before);
+    let mut command = script("schemathesis");
+    command.args(before);
     command.args(["run", &format!("http://{}/openapi.json", gateway.admin)]);
     command.args(["--header", &format!("Authorization: Bearer {ADMIN_TOKEN}")]);
     command.args(["--exclude-path", "/api/events"]); // it ends with the gateway

@@ -1,12 +1,11 @@
 //! The real binary: zero setup, `check`, roles, and what it writes down.
 
-use std::path::Path;
-
 use leadgate::preset::DEVELOPMENT_SECRET;
 use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::checkout;
 use crate::gateway::{
     ADMIN_TOKEN, Backing, CareSoft, eventually, http_client, id_of, over_every_store, toml_of,
 };
@@ -185,7 +184,7 @@ fn check_names_every_fault_and_exits_2() {
         leadgate(folder.path()).args(["check", "--config", "wrong.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "a secret that nothing asks for protects nothing");
     assert!(told(&output).contains("app_secret"), "{}", told(&output));
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/leadgate.example.toml");
+    let example = checkout::at("config/leadgate.example.toml");
     let output = leadgate(folder.path())
         .arg("check")
         .env("LEADGATE_CONFIG", example)

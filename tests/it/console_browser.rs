@@ -1,6 +1,5 @@
 //! The console in a real browser: an operator's morning, without an error and within the policy.
 
-use std::process::Command;
 use std::time::Duration;
 
 use leadgate::config::{Config, LeadUrl};
@@ -9,6 +8,7 @@ use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::checkout::script;
 use crate::chromium::{Chromium, Tab};
 use crate::gateway::{
     ADMIN_TOKEN, Backing, CareSoft, Gateway, configuration, eventually, over_every_store,
@@ -374,8 +374,7 @@ const AXE: &str = "axe.run(document, { resultTypes: ['violations'] }).then((resu
 /// Every page, light and dark, on a phone and on a desk: nobody is kept out, and nothing is at fault.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nobody_is_kept_out_of_any_page() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let found = Command::new(root.join("scripts/axe")).output().expect("bash");
+    let found = script("axe").output().expect("bash");
     assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
     let file = String::from_utf8(found.stdout).expect("a path");
     let axe = std::fs::read_to_string(file.trim()).expect("axe-core");

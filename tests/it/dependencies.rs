@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use spdx::{Expression, Licensee};
 
-use crate::k8s::{file, root};
+use crate::checkout::{file, root};
 
 /// A package that is built, here or for the tests.
 struct Package {

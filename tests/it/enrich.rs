@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::TempDir;
 
+use crate::checkout::file;
 use crate::gateway::{Backing, CareSoft, Gateway, configuration, eventually, over_every_store};
 use crate::platform::{Answer, Platform};
 use crate::receiver::Receiver;
@@ -61,8 +62,7 @@ pub fn signature(secret: &str, parts: &[&[u8]]) -> String {
 }
 
 pub fn fixture(name: &str) -> String {
-    let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(path).unwrap()
+    file(&format!("tests/fixtures/{name}"))
 }
 
 /// What Meta posts, signed.

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 
+use crate::checkout;
 use crate::gateway::{CareSoft, Gateway, id_of};
 
 /// Signature vectors for presets other than `web-form`: no forms.
@@ -19,7 +19,7 @@ async fn generic_bodies_become_the_expected_leads() {
     let extra = "honeypot = \"website\"\ncors = { origins = [\"https://site.example.vn\"] }\n\
         [sources.website.secrets]\ntoken = \"static-token-test\"";
     let gateway = Gateway::start(&caresoft, extra).await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/generic");
+    let folder = checkout::at("tests/fixtures/generic");
     let mut checked = 0;
     for entry in fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();

@@ -1,35 +1,22 @@
 //! `docs/logging.md` against the code, both ways; and lines that nobody forges.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
 
 use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::checkout::{file, sources};
 use crate::gateway::{CareSoft, http_client, toml_of};
 use crate::served::Served;
 
 /// Level and fields of each message. A message may stand in several places with other fields.
 type Messages = BTreeMap<(String, String), BTreeSet<String>>;
 
-fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 /// Every event from info upwards in the source.
 fn in_the_code() -> Messages {
-    let (mut messages, mut folders) = (Messages::new(), vec![here("src")]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "rs") {
-                events(&std::fs::read_to_string(&path).unwrap(), &mut messages);
-            }
-        }
-    }
+    let mut messages = Messages::new();
+    sources().iter().for_each(|(_, source)| events(source, &mut messages));
     messages
 }
 
@@ -94,7 +81,7 @@ fn event(rest: &str) -> (String, Vec<String>) {
 
 /// The rows of the document's tables: `| level | message | fields | … |`.
 fn in_the_document() -> Messages {
-    let text = std::fs::read_to_string(here("docs/logging.md")).unwrap();
+    let text = file("docs/logging.md");
     let mut messages = Messages::new();
     for row in text.lines() {
         let cells: Vec<_> = row.split('|').map(str::trim).collect();

@@ -12,6 +12,7 @@ mod binary;
 mod browser;
 mod challenge;
 mod chance;
+mod checkout;
 #[path = "../servers/chromium.rs"]
 mod chromium;
 mod collected;

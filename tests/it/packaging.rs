@@ -1,11 +1,12 @@
 //! The image and systemd's unit, as far as they can be tried without an engine and without a systemd that runs.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::k8s::{containers, file, gateways, list, rendered, root};
+use crate::checkout::{at, file, files_below, root};
+use crate::k8s::{containers, gateways, list, rendered};
 use crate::served::told;
 
 /// What goes into the image besides the binary: libraries and certificates.
@@ -13,22 +14,17 @@ const AROUND_BYTES_MAX: u64 = 10 << 20;
 
 fn image() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let mut command = Command::new(root().join("packaging/image-root"));
+    let mut command = Command::new(at("packaging/image-root"));
     command.arg(env!("CARGO_BIN_EXE_leadgate")).arg(folder.path());
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     folder
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
-}
-
 /// The files, or the beginnings of their names, that `src` embeds and that are not below it.
 fn embedded_from_outside() -> Vec<PathBuf> {
     let mut embedded = Vec::new();
-    for source in files_below(&root().join("src")) {
+    for source in files_below(&at("src")) {
         let Ok(text) = std::fs::read_to_string(&source) else { continue };
         for line in text.lines().filter(|line| line.contains("include_")) {
             let path = line.split('"').nth(1).unwrap_or_default();
@@ -113,7 +109,7 @@ fn the_image_the_manifests_and_the_unit_agree() {
     let ignored = file(".dockerignore");
     let sent: Vec<&str> = ignored.lines().filter_map(|line| line.strip_prefix('!')).collect();
     for kept in &sent {
-        assert!(root().join(kept).exists(), "{kept}");
+        assert!(at(kept).exists(), "{kept}");
     }
     let embedded = embedded_from_outside();
     assert!(embedded.iter().any(|path| path.starts_with("docs")), "{embedded:?}");

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 
 use leadgate::config::{self, MapEnvironment};
 use leadgate::preset::{Preset, built_in_names};
 
+use crate::checkout;
 use crate::docs::book::anchor;
 use crate::docs::{self, Page};
 
@@ -20,7 +20,7 @@ fn page(folder: &str, name: &str) -> Page {
 
 /// The names of the pages in a folder.
 fn pages(folder: &str) -> BTreeSet<String> {
-    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap();
+    let files = fs::read_dir(checkout::at(folder)).unwrap();
     let files = files.map(|file| file.unwrap().file_name().into_string().unwrap());
     files.filter_map(|file| Some(file.strip_suffix(".md")?.to_owned())).collect()
 }

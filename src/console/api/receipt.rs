@@ -32,7 +32,7 @@ pub(in crate::console) struct Receipt {
 /// erased: in another process's spool, or as a notice whose lead is not fetched yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Searched {
+pub(in crate::console) enum Searched {
     /// There is no spool here.
     None,
     /// Nothing waited in the spool of the process that was asked.
@@ -44,9 +44,10 @@ pub(super) enum Searched {
 }
 
 impl Searched {
-    const ALL: [Self; 4] = [Self::None, Self::Empty, Self::Waiting, Self::Untouched];
+    pub(in crate::console) const ALL: [Self; 4] =
+        [Self::None, Self::Empty, Self::Waiting, Self::Untouched];
 
-    fn as_str(self) -> &'static str {
+    pub(in crate::console) fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
             Self::Empty => "empty",

@@ -165,6 +165,7 @@ fn values<'a>(text: &'a str, pattern: &str) -> Option<Vec<&'a str>> {
 mod tests {
     use super::*;
     use crate::caresoft::Failure;
+    use crate::console::api::receipt::{Searched, Told};
     use crate::preset::LACKING;
 
     fn told(reason: &str) -> String {
@@ -220,6 +221,18 @@ mod tests {
             assert!(told != reason && told.ends_with(": CareSoft nói"), "{reason}: {told}");
         }
         assert_ne!(told(LACKING), LACKING);
+    }
+
+    #[test]
+    fn every_receipt_has_its_words() {
+        for (searched, submissions) in
+            Searched::ALL.into_iter().flat_map(|one| [(one, 0), (one, 1)])
+        {
+            let carried = format!("erasure-3f9c2a5d81e047b6-{submissions}-{}", searched.as_str());
+            let says = Told::read(&carried).unwrap().says;
+            let told = told(says);
+            assert!(told != says && told.contains("CareSoft không được"), "{says}: {told}");
+        }
     }
 
     #[test]

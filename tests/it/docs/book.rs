@@ -6,7 +6,8 @@ use std::path::{Component, Path, PathBuf};
 use tempfile::TempDir;
 use toml::{Table, Value};
 
-use super::{Page, here, page, pages, pages_of_the_book};
+use super::{Page, page, pages, pages_of_the_book};
+use crate::checkout::at;
 use crate::served::{leadgate, told};
 
 #[test]
@@ -56,7 +57,7 @@ fn every_link_leads_somewhere() {
                 file => joined(Path::new(&path).parent().unwrap(), file),
             };
             let target = target.to_str().unwrap();
-            assert!(here(target).exists(), "{path}: {link}");
+            assert!(at(target).exists(), "{path}: {link}");
             // The book is read without the repository, too.
             assert!(!path.starts_with("docs/") || target.starts_with("docs/"), "{path}: {link}");
             if !fragment.is_empty() {
@@ -78,7 +79,7 @@ fn every_file_that_is_named_is_there() {
         let files =
             code.iter().filter(|code| folders.iter().any(|folder| code.starts_with(folder)));
         for file in files.filter(|file| !file.contains([' ', '*'])) {
-            assert!(here(file).exists(), "{path}: {file}");
+            assert!(at(file).exists(), "{path}: {file}");
             found += 1;
         }
     }

@@ -10,7 +10,8 @@ use std::path::Path;
 use leadgate::config::{self, Config, Faults, MapEnvironment};
 use toml::{Table, Value};
 
-use super::{here, page};
+use super::page;
+use crate::checkout::{at, file};
 use crate::served::{leadgate, told};
 
 const EXAMPLE: &str = "config/leadgate.example.toml";
@@ -22,7 +23,7 @@ fn hold(path: &str, generated: &str) {
     let (by_hand, _) = is.split_once(MARK).unwrap_or_else(|| panic!("{path} has no mark"));
     let should = format!("{by_hand}{MARK}\n{generated}");
     if std::env::var_os("LEADGATE_WRITE_DOCS").is_some() {
-        std::fs::write(here(path), should).unwrap();
+        std::fs::write(at(path), should).unwrap();
         return;
     }
     let differing = is.lines().zip(should.lines()).find(|(is, should)| is != should);
@@ -50,7 +51,7 @@ struct Section {
 
 /// The example, read as people read it.
 fn sections() -> Vec<Section> {
-    let text = std::fs::read_to_string(here(EXAMPLE)).unwrap();
+    let text = file(EXAMPLE);
     let (mut sections, mut about) = (Vec::<Section>::new(), String::new());
     let mut lines = text.lines();
     while let Some(line) = lines.next() {

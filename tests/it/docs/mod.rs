@@ -6,10 +6,11 @@ mod named;
 mod routes;
 mod told;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
+
+use crate::checkout::{at, file, files_below, root};
 
 /// A page as a reader meets it.
 #[derive(Debug, Default)]
@@ -26,14 +27,8 @@ pub struct Page {
     pub blocks: Vec<(String, String)>,
 }
 
-fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 pub fn page(path: &str) -> Page {
-    let file = here(path);
-    let text = fs::read_to_string(&file);
-    let text = text.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let text = file(path);
     let mut page = Page { path: path.to_owned(), ..Page::default() };
     let mut heading = None;
     for event in Parser::new_ext(&text, Options::ENABLE_TABLES) {
@@ -74,18 +69,10 @@ pub fn page(path: &str) -> Page {
 
 /// The paths of all pages of the book, its summary not among them.
 fn pages_of_the_book() -> Vec<String> {
-    let (mut found, mut folders) = (Vec::new(), vec![here("docs")]);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "md") {
-                let path = path.strip_prefix(here("")).unwrap();
-                found.push(path.to_str().unwrap().to_owned());
-            }
-        }
-    }
+    let pages = files_below(&at("docs")).into_iter();
+    let pages = pages.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let named = |path: PathBuf| path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+    let mut found: Vec<_> = pages.map(named).collect();
     found.retain(|path| path != "docs/SUMMARY.md");
     found.sort();
     found

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use leadgate::sandbox::Options;
 use serde_json::Value;
 
-use super::{Page, here, page, pages};
+use super::{Page, page, pages};
+use crate::checkout::file;
 use crate::gateway::{CareSoft, Gateway};
 
 const POSTS: &str = "docs/posting.md";
@@ -25,13 +26,9 @@ fn routes(page: &Page) -> BTreeSet<String> {
     routes.map(|route| route.split('?').next().unwrap_or_default().to_owned()).collect()
 }
 
-fn source(path: &str) -> String {
-    std::fs::read_to_string(here(path)).unwrap()
-}
-
 /// What stands in the quotes of `const NAME: &str = "…"`.
 fn constant(path: &str, name: &str) -> String {
-    let text = source(path);
+    let text = file(path);
     let (_, rest) = text.split_once(&format!("const {name}: &str = \"")).expect(name);
     rest.split('"').next().unwrap_or_default().to_owned()
 }
@@ -53,7 +50,7 @@ async fn the_admin_api_is_documented_whole() {
 
 #[test]
 fn the_console_is_documented_whole() {
-    let text = source("src/console/pages/mod.rs");
+    let text = file("src/console/pages/mod.rs");
     let given = text.split(".route(\"").skip(1).filter_map(|rest| {
         let (path, rest) = rest.split_once("\", web::")?;
         let (method, _) = rest.split_once("()")?;
@@ -66,8 +63,8 @@ fn the_console_is_documented_whole() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_public_listener_is_documented_whole() {
-    let text = source("src/intake/mod.rs");
-    let places = text.split("web::resource(").chain(text.split(".route(")).filter_map(|rest| {
+    let text = file("src/intake/mod.rs");
+    let places = text.split("web::refile(").chain(text.split(".route(")).filter_map(|rest| {
         let place = rest.split([',', ')']).next()?;
         match place {
             "embed::PATH" => Some(constant("src/intake/embed.rs", "PATH")),

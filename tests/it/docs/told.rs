@@ -8,7 +8,8 @@ use leadgate::lead::State;
 use reqwest::StatusCode;
 use tempfile::TempDir;
 
-use super::{Page, here, page, pages, rows};
+use super::{Page, page, pages, rows};
+use crate::checkout::sources;
 use crate::k8s::monitored::{metrics_of_a_day, shown};
 use crate::served::{leadgate, told};
 
@@ -56,23 +57,15 @@ fn problems() -> BTreeMap<String, BTreeSet<u16>> {
             Some((status.canonical_reason()?.to_uppercase().replace(['-', ' '], "_"), code))
         })
         .collect();
-    let (mut problems, mut folders) = (BTreeMap::<String, BTreeSet<u16>>::new(), vec![here("src")]);
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            for call in text.split("Problem::new(").skip(1) {
-                let (before, rest) = call.split_once('"').expect("a name");
-                let name = rest.split('"').next().unwrap_or_default();
-                let known = problems.entry(name.to_owned()).or_default();
-                if let Some((_, status)) = before.split_once("StatusCode::") {
-                    let status = status.split(',').next().unwrap_or_default();
-                    known.insert(statuses[status]);
-                }
+    let mut problems = BTreeMap::<String, BTreeSet<u16>>::new();
+    for (_, text) in sources() {
+        for call in text.split("Problem::new(").skip(1) {
+            let (before, rest) = call.split_once('"').expect("a name");
+            let name = rest.split('"').next().unwrap_or_default();
+            let known = problems.entry(name.to_owned()).or_default();
+            if let Some((_, status)) = before.split_once("StatusCode::") {
+                let status = status.split(',').next().unwrap_or_default();
+                known.insert(statuses[status]);
             }
         }
     }

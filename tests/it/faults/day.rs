@@ -8,6 +8,8 @@ use leadgate::sandbox::{self, Route};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error};
 
+use crate::checkout;
+
 /// A bad day.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -120,7 +122,7 @@ pub struct End {
 impl Day {
     /// The folder of all days.
     pub fn folder() -> PathBuf {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/faults")
+        checkout::at("tests/faults")
     }
 
     pub fn read(name: &str) -> Self {

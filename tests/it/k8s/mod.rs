@@ -5,31 +5,15 @@ pub mod monitored;
 mod objects;
 mod started;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::checkout::{at, file, root, script};
 use crate::served::told;
 
 pub const OVERLAYS: [&str; 2] = ["k8s/overlays/dev", "k8s/overlays/production"];
-
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-pub fn file(path: &str) -> String {
-    let file = root().join(path);
-    std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-}
-
-/// One of the scripts that bring a tool along with them, to be given arguments.
-pub fn script(name: &str) -> Command {
-    let mut command = Command::new(root().join("scripts").join(name));
-    command.current_dir(root()).stdin(Stdio::null());
-    command
-}
 
 /// Every object of an overlay, each valid by the schemas of Kubernetes.
 pub fn rendered(overlay: &str) -> Vec<Value> {
@@ -64,7 +48,7 @@ pub fn overlay_of_an_operator(text: &str) -> TempDir {
     let text = text.replace("../leadgate/k8s/", &format!("{}/k8s/", repository.display()));
     std::fs::write(folder.path().join("kustomization.yaml"), text).unwrap();
     let own = folder.path().join("leadgate.toml");
-    std::fs::copy(root().join("k8s/base/leadgate.toml"), own).unwrap();
+    std::fs::copy(at("k8s/base/leadgate.toml"), own).unwrap();
     folder
 }
 

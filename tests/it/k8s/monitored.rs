@@ -7,7 +7,8 @@ use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{file, list, of_kind, rendered, script, text};
+use super::{list, of_kind, rendered, text};
+use crate::checkout::{at, file, script};
 use crate::collector::Collector;
 use crate::gateway::{Backing, CareSoft, eventually, http_client, toml_of};
 use crate::receiver::Receiver;
@@ -20,7 +21,7 @@ const RULES: &str = "k8s/components/monitoring/alerts.yaml";
 fn write_rules(folder: &Path) {
     let command = r"sed '1,/^spec:/d; s/^  //' alerts.yaml > rules.yml";
     assert!(file(RULES).contains(command), "the file says how");
-    std::fs::copy(super::root().join(RULES), folder.join("alerts.yaml")).unwrap();
+    std::fs::copy(at(RULES), folder.join("alerts.yaml")).unwrap();
     let shell = std::process::Command::new("sh").args(["-c", command]).current_dir(folder).status();
     assert!(shell.unwrap().success());
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    OVERLAYS, configuration, containers, file, gateways, labels, list, name, of_kind,
-    overlay_of_an_operator, rendered, rendered_as_documented, script, selects, text, workloads,
+    OVERLAYS, configuration, containers, gateways, labels, list, name, of_kind,
+    overlay_of_an_operator, rendered, rendered_as_documented, selects, text, workloads,
 };
+use crate::checkout::{file, script};
 use crate::served::told;
 
 fn every_rendering() -> Vec<(String, Vec<Value>)> {

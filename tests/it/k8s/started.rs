@@ -7,7 +7,8 @@ use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{configuration, containers, file, gateways, list, name, rendered, text};
+use super::{configuration, containers, gateways, list, name, rendered, text};
+use crate::checkout::file;
 use crate::gateway::{ADMIN_TOKEN, CareSoft, http_client, id_of};
 use crate::served::{Served, leadgate, told};
 use crate::servers::{Port, Process, redis_server};

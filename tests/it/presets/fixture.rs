@@ -1,11 +1,12 @@
 //! The bodies in `tests/fixtures`, what is said of each, and the source that takes it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use reqwest::Response;
 use serde_json::{Value, json};
 
+use crate::checkout;
 use crate::gateway::Gateway;
 
 /// A folder of `tests/fixtures`, or one file of it, and the preset that it is for; with the name
@@ -61,7 +62,7 @@ pub(super) struct Fixture {
 }
 
 pub(super) fn folder_of_all() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+    checkout::at("tests/fixtures")
 }
 
 /// Every fixture that is a post, in order.
