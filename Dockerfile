@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 # The image is the binary, the shared libraries that it names, certificates of authorities (for rediss://) and a user:
 # no shell, no package manager. It is built on the release of Debian that the tests run on. To be built the same
-# again, pin the first line's image by its digest in your registry.
+# again, to its id: pin the first line's image by its digest in your registry, and `buildah build --timestamp 0`.
 FROM docker.io/library/rust:1.95-bookworm AS build
 WORKDIR /src
 COPY . .
