@@ -64,7 +64,7 @@ fn the_console_is_documented_whole() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_public_listener_is_documented_whole() {
     let text = file("src/intake/mod.rs");
-    let places = text.split("web::refile(").chain(text.split(".route(")).filter_map(|rest| {
+    let places = text.split("web::resource(").chain(text.split(".route(")).filter_map(|rest| {
         let place = rest.split([',', ')']).next()?;
         match place {
             "embed::PATH" => Some(constant("src/intake/embed.rs", "PATH")),
