@@ -1,7 +1,7 @@
 //! A gateway and a CareSoft in this process, on free ports, with a database of their own.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -226,8 +226,8 @@ pub struct Gateway {
     pub admin: SocketAddr,
     pub http: reqwest::Client,
     pub folder: TempDir,
-    stop: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<()>>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl Gateway {
@@ -291,7 +291,6 @@ impl Gateway {
             };
             app.run(Orders::stop_when(shutdown)).await.expect("the gateway runs");
         });
-        let (stop, task) = (Some(stop), Some(task));
         Self { public, admin, http: http_client(), folder, stop, task }
     }
 
@@ -353,13 +352,10 @@ impl Gateway {
         assert!(text.lines().any(|line| line == "leadgate_ledger_residue 0"), "{text}");
     }
 
-    /// Stops as SIGTERM would, and hands the folder back.
-    pub async fn stop(mut self) -> PathBuf {
-        drop(self.stop.take());
-        if let Some(task) = self.task.take() {
-            task.await.expect("a clean end");
-        }
-        self.folder.keep()
+    /// Stops as SIGTERM would; its folder goes with it.
+    pub async fn stop(self) {
+        drop(self.stop);
+        self.task.await.expect("a clean end");
     }
 }
 

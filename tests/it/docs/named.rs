@@ -15,6 +15,7 @@ fn command_lines(page: &Page) -> Vec<String> {
         }
         for line in block.lines() {
             let line = line.strip_prefix("$ ").unwrap_or(line);
+            let line = line.strip_prefix("run ").unwrap_or(line);
             // Cargo and kubectl hand on what follows the two hyphens.
             let line = match line.split_once(" -- ") {
                 Some((by, rest)) if by.starts_with("cargo run") => format!("leadgate {rest}"),
