@@ -113,7 +113,7 @@ impl App {
         for (id, source) in &config.sources {
             match Source::compile(id, source, config) {
                 Ok(compiled) => problems.extend(unstartable(id, source, compiled)),
-                Err(error) => problems.push((format!("sources.{id}"), error.to_string())),
+                Err(error) => problems.push((error.key(id), error.to_string())),
             }
         }
         for (id, destination) in &config.destinations {

@@ -1,13 +1,13 @@
 //! `leadgate catalog`
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{ErrorKind, Write};
 
 use anyhow::Context;
 use clap::Args;
 use secrecy::SecretString;
 use url::Url;
 
+use super::said::say;
 use super::table::Table;
 use super::{Failed, Invocation, block_on};
 use crate::caresoft::{Catalog, Client, Failure, List, between_lists, one_line};
@@ -111,11 +111,8 @@ fn tell(missing: &[(&DestinationId, Missing)], is_zero_setup: bool) -> Result<()
 fn print(found: &BTreeMap<String, Catalog>, json: bool) -> anyhow::Result<()> {
     let text =
         if json { serde_json::to_string_pretty(found)? } else { as_tables(found).join("\n\n") };
-    // Whoever reads may have seen enough: `leadgate catalog | head`.
-    match writeln!(std::io::stdout(), "{text}") {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
+    say!("{text}");
+    Ok(())
 }
 
 /// A heading for each destination, and a paragraph for each of its lists.

@@ -3,8 +3,9 @@
 use clap::Args;
 use serde_json::json;
 
+use super::said::say;
 use super::{Failed, Invocation, block_on};
-use crate::config::{Fault, Faults, Loaded};
+use crate::config::{Fault, Faults, Loaded, Places};
 use crate::lead::Clock;
 use crate::verification::{Findings, verify};
 
@@ -20,24 +21,26 @@ impl Check {
     pub(super) fn run(self, invocation: &Invocation) -> Result<(), Failed> {
         let read = invocation.configured();
         if let (Err(Failed::Configuration(faults)), true) = (&read, invocation.json) {
-            println!("{}", json!({ "valid": false, "faults": faults.0, "warnings": [] }));
+            say!("{}", json!({ "valid": false, "faults": faults.0, "warnings": [] }));
             return Err(Failed::Told);
         }
-        let (Some(loaded), Some(file)) = (read?, invocation.config_file()) else {
-            return Err(Failed::Usage(format!(
-                "there is no configuration: name a file with --config, set LEADGATE_CONFIG, or write {}",
-                super::DEFAULT_FILE
-            )));
+        let (loaded, named) = match (read?, invocation.config_file()) {
+            (Some(loaded), Some(file)) => (loaded, file.display().to_string()),
+            _ => {
+                let config = invocation.configuration_or_zero_setup()?;
+                let named = format!("zero setup, since there is no {}", super::DEFAULT_FILE);
+                (Loaded { config, warnings: Vec::new(), places: Places::default() }, named)
+            }
         };
         if self.live {
-            return live(&loaded, &file.display().to_string(), invocation.json);
+            return live(&loaded, &named, invocation.json);
         }
         if invocation.json {
-            println!("{}", json!({ "valid": true, "faults": [], "warnings": loaded.warnings }));
+            say!("{}", json!({ "valid": true, "faults": [], "warnings": loaded.warnings }));
             return Ok(());
         }
         warn(&loaded.warnings);
-        println!("{}: valid ({})", file.display(), counts(&loaded));
+        say!("{named}: valid ({})", counts(&loaded));
         Ok(())
     }
 }
@@ -53,7 +56,7 @@ fn live(loaded: &Loaded, file: &str, json: bool) -> Result<(), Failed> {
         let told = json!({
             "valid": valid, "faults": faults, "warnings": warnings, "unasked": unasked,
         });
-        println!("{told}");
+        say!("{told}");
     } else {
         warn(&warnings);
         for missed in &unasked {
@@ -72,7 +75,7 @@ fn live(loaded: &Loaded, file: &str, json: bool) -> Result<(), Failed> {
         }
         (true, true, true) => Ok(()),
         (true, true, false) => {
-            println!("{file}: valid, and known to CareSoft ({})", counts(loaded));
+            say!("{file}: valid, and known to CareSoft ({})", counts(loaded));
             Ok(())
         }
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::admin::AdminApi;
 use super::leads::print_json;
+use super::said::say;
 use super::{Failed, Invocation, block_on};
 
 /// `leadgate forget`: erases a person.
@@ -20,7 +21,7 @@ pub(super) struct Forget {
     /// The person's e-mail address
     #[arg(long)]
     email: Option<String>,
-    /// Do not ask
+    /// Do not ask; without a terminal nobody is asked
     #[arg(long, short)]
     yes: bool,
 }
@@ -28,7 +29,7 @@ pub(super) struct Forget {
 impl Forget {
     pub(super) fn run(self, invocation: &Invocation) -> Result<(), Failed> {
         let api = AdminApi::of(invocation)?;
-        if !self.yes && !confirmed()? {
+        if !self.yes && stdin().is_terminal() && !confirmed()? {
             return Err(anyhow::anyhow!("nothing was erased").into());
         }
         let answered = block_on(api.post("/api/forget", &self.body()))?;
@@ -38,11 +39,11 @@ impl Forget {
             return Ok(());
         }
         match answer["erased"].as_u64().unwrap_or(0) {
-            0 => println!("erased: 0; nobody is known by that"),
-            erased => println!("erased: {erased}; CareSoft still has what it was sent"),
+            0 => say!("erased: 0; nobody is known by that"),
+            erased => say!("erased: {erased}; CareSoft still has what it was sent"),
         }
         let receipt = |key: &str| answer["receipt"][key].as_str().unwrap_or("-").to_owned();
-        println!("receipt: {} of {}", receipt("id"), receipt("at"));
+        say!("receipt: {} of {}", receipt("id"), receipt("at"));
         Ok(())
     }
 
@@ -56,10 +57,6 @@ impl Forget {
 
 /// Asks the person at the terminal.
 fn confirmed() -> Result<bool, Failed> {
-    if !stdin().is_terminal() {
-        let problem = "nobody is here to be asked whether to erase that person: say --yes";
-        return Err(Failed::Usage(problem.to_owned()));
-    }
     let mut asking = stderr();
     write!(asking, "Erase all submissions of that person? It cannot be undone. [y/N] ")
         .and_then(|()| asking.flush())

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::admin::AdminApi;
 use super::leads::print_json;
+use super::said::say;
 use super::table::Table;
 use super::{Failed, Invocation, block_on};
 use crate::lead::DestinationId;
@@ -84,5 +85,5 @@ fn print_table(lanes: &Value) {
             rate,
         ]);
     }
-    println!("{}", table.indented());
+    say!("{}", table.indented());
 }

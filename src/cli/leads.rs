@@ -7,8 +7,9 @@ use super::admin::AdminApi;
 use super::export::Export;
 use super::moment::{Moment, moment};
 use super::replay::Replay;
+use super::said::say;
 use super::{Failed, Invocation, block_on};
-use crate::lead::SubmissionId;
+use crate::lead::{State, SubmissionId};
 
 #[derive(Debug, Args)]
 pub(super) struct Leads {
@@ -25,7 +26,7 @@ enum LeadsCommand {
         /// Its id
         id: SubmissionId,
     },
-    /// Give dead and unknown submissions another chance: by their ids, or all that match
+    /// Give dead, unknown and quarantined submissions another chance: by their ids, or all that match
     Replay(Replay),
     /// All submissions that match, as JSON lines or CSV
     Export(Export),
@@ -47,8 +48,8 @@ struct List {
 #[derive(Debug, Args)]
 pub(super) struct Filters {
     /// Only these states, separated by commas: pending, unknown, created, merged, dead, …
-    #[arg(long)]
-    state: Option<String>,
+    #[arg(long, value_delimiter = ',')]
+    state: Vec<State>,
     /// Only this source
     #[arg(long)]
     source: Option<String>,
@@ -58,7 +59,7 @@ pub(super) struct Filters {
     /// A phone, an e-mail, an id, an upstream lead id or an external id
     #[arg(long, short)]
     q: Option<String>,
-    /// Accepted at or after this time, such as 2026-11-23T09:00:00Z, or 2h ago
+    /// Accepted at or after this time, such as 2026-11-23, 2026-11-23T09:00+07:00 (else UTC), or 2h ago
     #[arg(long, value_parser = moment)]
     since: Option<Moment>,
     /// Accepted before this time
@@ -97,8 +98,9 @@ impl List {
 impl Filters {
     /// As the admin API takes them.
     pub(super) fn query(self) -> Vec<(&'static str, String)> {
+        let states: Vec<_> = self.state.iter().map(|state| state.as_str()).collect();
         let given = [
-            ("state", self.state),
+            ("state", Some(states.join(",")).filter(|states| !states.is_empty())),
             ("source", self.source),
             ("destination", self.destination),
             ("q", self.q),
@@ -110,30 +112,37 @@ impl Filters {
 }
 
 pub(super) fn print_json(answer: &Value) {
-    println!("{answer:#}");
+    say!("{answer:#}");
 }
 
 fn print_table(page: &Value) {
     let leads = page["leads"].as_array().map(Vec::as_slice).unwrap_or_default();
-    println!(
-        "{:36}  {:11}  {:16}  {:20}  {:12}  NAME",
-        "ID", "STATE", "SOURCE", "RECEIVED", "UPSTREAM"
+    say!(
+        "{:36}  {:11}  {:16}  {:20}  {:12}  NAME: REASON",
+        "ID",
+        "STATE",
+        "SOURCE",
+        "RECEIVED",
+        "UPSTREAM"
     );
     for lead in leads {
         let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
         let received = text(&lead["received_at"]);
-        println!(
+        say!(
             "{:36}  {:11}  {:16}  {:20}  {:12}  {}",
             text(&lead["id"]),
             text(&lead["state"]),
             text(&lead["source"]),
-            received.get(..19).unwrap_or(&received),
+            received.get(..19).map_or(received.clone(), |seconds| format!("{seconds}Z")),
             lead["upstream"]["lead_id"].as_u64().map_or("-".to_owned(), |id| id.to_string()),
-            text(&lead["lead"]["name"]),
+            match lead["reason"].as_str() {
+                Some(reason) => format!("{}: {reason}", text(&lead["lead"]["name"])),
+                None => text(&lead["lead"]["name"]),
+            },
         );
     }
     if let Some(next) = page["next"].as_str() {
-        println!("more: --cursor {next}");
+        say!("more: --cursor {next}");
     }
 }
 
@@ -145,7 +154,7 @@ fn print_record(record: &Value) {
             Value::Object(map) if map.is_empty() => return,
             other => other.to_string(),
         };
-        println!("{name:14}{text}");
+        say!("{name:14}{text}");
     };
     for name in ["id", "state", "phase", "reason", "source", "destination", "external_id"] {
         line(name, &record[name]);

@@ -2,8 +2,6 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 bad usage or configuration.
 
-#![expect(clippy::print_stdout, reason = "this room speaks to people")]
-
 mod admin;
 mod catalog;
 mod check;
@@ -16,6 +14,7 @@ mod pages;
 mod presets;
 mod progress;
 mod replay;
+mod said;
 mod sandbox;
 mod send;
 mod serve;
@@ -129,7 +128,8 @@ pub fn main() -> ExitCode {
         Command::Man(man) => man.run(),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if said::is_whole() => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
         Err(Failed::Doing(error)) => {
             eprintln!("leadgate: {error:#}");
             ExitCode::FAILURE

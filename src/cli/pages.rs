@@ -1,13 +1,11 @@
 //! `leadgate completions SHELL` and `leadgate man`: what is made of the commands' definition.
 
-use std::io::{Write, stdout};
-
 use anyhow::Context;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
-use super::{Arguments, Failed};
+use super::{Arguments, Failed, said};
 
 /// `leadgate completions`
 #[derive(Debug, Args)]
@@ -20,7 +18,8 @@ impl Completions {
     pub(super) fn run(self) -> Result<(), Failed> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Arguments::command(), "leadgate", &mut script);
-        print(&script)
+        said::whole(&script);
+        Ok(())
     }
 }
 
@@ -46,14 +45,7 @@ impl Man {
         }
         let mut page = Vec::new();
         Page::new(command).render(&mut page).context("the page could not be made")?;
-        print(&page)
-    }
-}
-
-/// Who has read enough closes the pipe; that is no failure.
-fn print(bytes: &[u8]) -> Result<(), Failed> {
-    match stdout().write_all(bytes) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written.context("standard output")?),
+        said::whole(&page);
+        Ok(())
     }
 }

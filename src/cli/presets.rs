@@ -9,8 +9,9 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 
+use super::said::say;
 use super::table::Table;
-use super::{Failed, Invocation, block_on, zero_setup};
+use super::{Failed, Invocation, block_on, said, zero_setup};
 use crate::config::Invalid;
 use crate::delivery::Composer;
 use crate::lead::{Clock, Lead, SourceId, SubmissionId};
@@ -57,14 +58,14 @@ impl Presets {
             Command::List => list(invocation.json),
             Command::Show { name } => {
                 let unknown = || Failed::Usage(format!("there is no preset {name}"));
-                print!("{}", preset::built_in_text(&name).ok_or_else(unknown)?);
+                said::whole(preset::built_in_text(&name).ok_or_else(unknown)?.as_bytes());
                 Ok(())
             }
             Command::Try { name, file, content_type, source } => {
                 let trial = Trial::new(invocation, &name, source)?;
                 let told = block_on(trial.read(&file, content_type.as_deref()))?;
                 if invocation.json {
-                    println!("{:#}", Value::Array(told));
+                    say!("{:#}", Value::Array(told));
                 } else {
                     told.iter().for_each(tell);
                 }
@@ -85,9 +86,9 @@ fn list(json: bool) -> Result<(), Failed> {
         table.row([name.to_owned(), preset.title, secrets.join(", ")]);
     }
     if json {
-        println!("{:#}", Value::Array(all))
+        say!("{:#}", Value::Array(all))
     } else {
-        println!("{}", table.indented())
+        say!("{}", table.indented())
     }
     Ok(())
 }
@@ -218,15 +219,15 @@ impl Trial {
 }
 
 fn tell(told: &Value) {
-    println!("verdict: {}", told["verdict"].as_str().unwrap_or_default());
+    say!("verdict: {}", told["verdict"].as_str().unwrap_or_default());
     for key in ["reason", "external_id"] {
         if let Some(text) = told[key].as_str() {
-            println!("{key}: {text}");
+            say!("{key}: {text}");
         }
     }
     for (title, key) in [("lead", "lead"), ("CareSoft would be sent", "caresoft")] {
         if told.get(key).is_some() {
-            println!("{title}: {:#}", told[key]);
+            say!("{title}: {:#}", told[key]);
         }
     }
 }

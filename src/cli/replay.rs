@@ -7,6 +7,7 @@ use super::admin::AdminApi;
 use super::leads::print_json;
 use super::moment::{Moment, moment};
 use super::progress::Progress;
+use super::said::say;
 use super::{Failed, block_on};
 use crate::lead::{DestinationId, SourceId, State, SubmissionId};
 
@@ -16,7 +17,7 @@ pub(super) struct Replay {
     /// The ids of those to replay
     #[arg(value_name = "ID", conflicts_with_all = ["source", "destination", "since", "until"])]
     ids: Vec<SubmissionId>,
-    /// All of this state: dead, unknown or quarantined
+    /// All of this state: dead, quarantined, or unknown, whose leads CareSoft may have: look there first
     #[arg(long)]
     state: Option<State>,
     /// Of those, only this source's
@@ -25,7 +26,7 @@ pub(super) struct Replay {
     /// Of those, only this destination's
     #[arg(long)]
     destination: Option<DestinationId>,
-    /// Of those, accepted at or after this time, such as 2026-11-23T09:00:00Z, or 2h ago
+    /// Of those, accepted at or after this time, such as 2026-11-23, 2026-11-23T09:00+07:00 (else UTC), or 2h ago
     #[arg(long, value_parser = moment)]
     since: Option<Moment>,
     /// Of those, accepted before this time
@@ -49,9 +50,9 @@ impl Replay {
         if json {
             print_json(&answer);
         } else {
-            println!("replayed: {}", answer["replayed"].as_u64().unwrap_or(0));
+            say!("replayed: {}", answer["replayed"].as_u64().unwrap_or(0));
             if answer["more"] == true {
-                println!("there may be more: say the same again");
+                say!("there may be more: say the same again");
             }
         }
         Ok(())
@@ -84,7 +85,7 @@ async fn replay_each(ids: &[SubmissionId], api: &AdminApi, json: bool) -> anyhow
                 let joined = joined.map_or(String::new(), |lead| format!(", and joined {lead}"));
                 if !json {
                     progress.clear();
-                    println!("{id}  replayed{joined}");
+                    say!("{id}  replayed{joined}");
                 }
                 answers.push(answer);
             }
@@ -92,7 +93,7 @@ async fn replay_each(ids: &[SubmissionId], api: &AdminApi, json: bool) -> anyhow
                 all_done = false;
                 if !json {
                     progress.clear();
-                    println!("{id}  not replayed: {}", refusal.detail());
+                    say!("{id}  not replayed: {}", refusal.detail());
                 }
                 answers.push(json!({ "status": "refused", "id": id, "problem": refusal.problem }));
             }

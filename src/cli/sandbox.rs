@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use anyhow::Context;
 use clap::Args;
 
+use super::said::say;
 use super::serve::orders;
 use super::{Failed, Invocation};
 use crate::sandbox::Options;
@@ -27,9 +28,10 @@ impl Sandbox {
             .with_context(|| format!("the simulator cannot listen on {}", self.listen))?;
         let address = listener.local_addr().context("the simulator has no address")?;
         let options = Options::default();
-        println!(
+        say!(
             "A CareSoft simulator: nothing here is real.\n\n  look      http://{address}/\n  base_url  http://{address}\n  domain    {}\n  token     {}\n",
-            options.domain, options.token,
+            options.domain,
+            options.token,
         );
         let sandbox = crate::sandbox::Sandbox::new(options);
         let served = runtime.block_on(async {

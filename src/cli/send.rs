@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::admin::http_client;
 use super::progress::Progress;
+use super::said::say;
 use super::{Failed, Invocation, block_on};
 use crate::config::{Config, Source};
 use crate::lead::{Clock, SourceId};
@@ -186,11 +187,11 @@ fn report(answers: &[Answered], as_json: bool) {
     match answers {
         [Answered { status, body }] if as_json => {
             let body = serde_json::from_str(body).unwrap_or_else(|_| Value::from(body.as_str()));
-            println!("{}", json!({ "sent": 1, "status": status.as_u16(), "answer": body }));
+            say!("{}", json!({ "sent": 1, "status": status.as_u16(), "answer": body }));
         }
-        many if as_json => println!("{}", json!({ "sent": many.len() })),
-        [Answered { status, body }] if body.is_empty() => println!("answered {status}"),
-        [one] => println!("{}", one.body),
-        many => println!("{} sent, all accepted", many.len()),
+        many if as_json => say!("{}", json!({ "sent": many.len() })),
+        [Answered { status, body }] if body.is_empty() => say!("answered {status}"),
+        [one] => say!("{}", one.body),
+        many => say!("{} sent, all accepted", many.len()),
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::admin::token_file;
+use super::said::say;
 use super::{Failed, Invocation};
 use crate::app::{App, ConfigurationFile, Once, Orders, StartError, Surroundings};
 use crate::config::Config;
@@ -167,11 +168,8 @@ async fn serve(
                 );
             }
             if config.admin.token.is_none() {
-                println!("admin token of this start: {}", admin_token.expose_secret());
-                println!(
-                    "console, once and within 15 minutes: http://{admin}{}",
-                    app.sign_in_link()?
-                );
+                say!("admin token of this start: {}", admin_token.expose_secret());
+                say!("console, once and within 15 minutes: http://{admin}{}", app.sign_in_link()?);
             }
         }
     }
@@ -260,7 +258,7 @@ fn welcome(
 ) {
     let token = token.expose_secret();
     let secret = DEVELOPMENT_SECRET;
-    println!(
+    say!(
         "\
 Leadgate runs without a configuration: this is a SANDBOX. Leads go to the built-in CareSoft
 simulator in this process; nothing leaves this machine.
@@ -286,5 +284,4 @@ Each preset is a source of its own name (leadgate presets list). Its secret here
   {secret}
 "
     );
-    let _ = std::io::stdout().flush();
 }

@@ -81,7 +81,7 @@ pub fn built_in_guide(name: &str) -> Option<Guide> {
 /// The secret of every source that runs without a configuration. It is no secret: it is published.
 pub const DEVELOPMENT_SECRET: &str = "whsec_ZGV2ZWxvcG1lbnQtc2VjcmV0";
 
-/// A source for each built-in preset but the web form, as TOML: each verifies with
+/// A source for each built-in preset, as TOML: each verifies with
 /// [`DEVELOPMENT_SECRET`], by the platform's signature if there is one, else as its `token`. What is
 /// fetched is fetched from the simulator at `sandbox`: a published secret is no reason to ask a
 /// platform.
@@ -99,5 +99,5 @@ pub fn development_sources(destination: &str, sandbox: &Url) -> String {
              [sources.{name}.secrets]\n{secrets}"
         )
     };
-    built_in_names().into_iter().filter(|name| *name != "web-form").map(source).collect()
+    built_in_names().into_iter().map(source).collect()
 }

@@ -10,6 +10,8 @@ use crate::preset::FIELDS_MAX;
 /// What one body may hold is bounded.
 pub const TOO_MANY: DecodeError = DecodeError::Malformed("more than 1000 fields");
 
+const NO_FIELDS: DecodeError = DecodeError::Malformed("the body holds no fields");
+
 /// The most submissions that one array may hold.
 const SUBMISSIONS_MAX: usize = 100;
 
@@ -47,9 +49,11 @@ pub async fn decode(content_type: Option<&str>, body: &Bytes) -> Result<Vec<Valu
     match kind {
         Kind::Json => submissions(body),
         Kind::Multipart(boundary) => Ok(vec![multipart(&boundary, body).await?]),
-        Kind::Form | Kind::Text if looks_like_json => {
+        Kind::Text if looks_like_json => submissions(body),
+        Kind::Form if looks_like_json => {
             submissions(body).or_else(|error| form(body).map_err(|_| error).map(|one| vec![one]))
         }
+        Kind::Text if !body.contains(&b'=') => Err(NO_FIELDS),
         Kind::Form | Kind::Text => Ok(vec![form(body)?]),
     }
 }
@@ -146,7 +150,7 @@ impl Fields {
 
     fn into_document(self) -> Result<Value, DecodeError> {
         if self.map.is_empty() {
-            return Err(DecodeError::Malformed("the body holds no fields"));
+            return Err(NO_FIELDS);
         }
         Ok(Value::Object(self.map))
     }
@@ -229,6 +233,10 @@ mod tests {
         ] {
             let refused = refusal(content_type, body).await;
             assert!(matches!(refused, Some(DecodeError::Malformed(_))), "{content_type} {body}");
+        }
+        for text in ["hello", r#"{"phone":"0900000030""#, "[1=2]", " "] {
+            let body = Bytes::from(text);
+            assert!(decode(Some("text/plain"), &body).await.is_err(), "{text}");
         }
         let deep = Bytes::from("[".repeat(100_000));
         assert!(decode(Some("application/json"), &deep).await.is_err());

@@ -58,10 +58,10 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// Its preset cannot be used.
-    #[error("preset: {0}")]
+    #[error("{0}")]
     Preset(#[from] PresetError),
     /// It has a secret that nothing would ever check: it is less closed than it looks.
-    #[error("secrets.{name}: its preset asks for no such secret; it asks for {asked}")]
+    #[error("its preset asks for no such secret; it asks for {asked}")]
     UnaskedSecret {
         /// The secret's name.
         name: String,
@@ -69,7 +69,7 @@ pub enum SourceError {
         asked: String,
     },
     /// A secret that no signature can be verified with.
-    #[error("secrets.{name}: it is not written as the preset says: {written}")]
+    #[error("it is not written as the preset says: {written}")]
     UnreadableKey {
         /// The secret's name.
         name: String,
@@ -77,13 +77,13 @@ pub enum SourceError {
         written: &'static str,
     },
     /// Its platform gives only notices, and nothing to fetch leads with is configured.
-    #[error("secrets.{name}: leads are fetched with it, and it is not configured")]
+    #[error("leads are fetched with it, and it is not configured")]
     NoFetchSecret {
         /// The secret's name.
         name: String,
     },
     /// Anybody could make the gateway ask a platform, or erase a lead.
-    #[error("secrets: a stranger's post would be taken, and could {deed}: configure {asked}")]
+    #[error("a stranger's post would be taken, and could {deed}: configure {asked}")]
     Unguarded {
         /// What it could.
         deed: &'static str,
@@ -91,8 +91,22 @@ pub enum SourceError {
         asked: String,
     },
     /// The gateway's own address cannot be written as a URL.
-    #[error("server.public_url: {0}")]
+    #[error("{0}")]
     Endpoint(#[from] url::ParseError),
+}
+
+impl SourceError {
+    /// The key at fault, of the source that is `sources.{id}`.
+    pub fn key(&self, id: &SourceId) -> String {
+        match self {
+            Self::Preset(_) => format!("sources.{id}.preset"),
+            Self::UnaskedSecret { name, .. }
+            | Self::UnreadableKey { name, .. }
+            | Self::NoFetchSecret { name } => format!("sources.{id}.secrets.{name}"),
+            Self::Unguarded { .. } => format!("sources.{id}.secrets"),
+            Self::Endpoint(_) => "server.public_url".to_owned(),
+        }
+    }
 }
 
 impl Source {

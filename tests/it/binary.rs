@@ -183,7 +183,8 @@ fn check_names_every_fault_and_exits_2() {
     let output =
         leadgate(folder.path()).args(["check", "--config", "wrong.toml"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "a secret that nothing asks for protects nothing");
-    assert!(told(&output).contains("app_secret"), "{}", told(&output));
+    let said = told(&output);
+    assert!(said.contains("wrong.toml:4: sources.a.secrets.app_secret: its preset"), "{said}");
     let example = checkout::at("config/leadgate.example.toml");
     let output = leadgate(folder.path())
         .arg("check")
@@ -229,7 +230,8 @@ fn bad_usage_exits_2_and_a_gateway_that_is_not_there_exits_1() {
         leadgate(folder.path()).args(arguments).output().unwrap().status.code()
     };
     assert_eq!(code(&["nonsense"]), Some(2));
-    assert_eq!(code(&["check"]), Some(2), "there is nothing to check");
+    assert_eq!(code(&["check"]), Some(0), "what serve would run without a configuration");
+    assert_eq!(code(&["leads", "list", "--state", "dead,bogus"]), Some(2));
     assert_eq!(code(&["send", "nowhere"]), Some(2));
     assert_eq!(code(&["leads", "show", "not-an-id"]), Some(2));
     assert_eq!(code(&["leads", "list"]), Some(1));

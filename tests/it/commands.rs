@@ -1,5 +1,7 @@
 //! Commands over the admin API: `leads export`, `forget`; and `completions`, `man`.
 
+use std::process::Stdio;
+
 use leadgate::sandbox::Options;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -45,12 +47,12 @@ async fn all_that_match_are_exported() {
     assert_eq!((code, said.contains("No such file")), (Some(1), true), "{said}");
     let (code, said) =
         served.command_line(folder.path(), &["leads", "export", "--state", "x"]).await;
-    assert_eq!((code, said.contains("state: expected pending")), (Some(1), true), "{said}");
+    assert_eq!((code, said.contains("expected pending")), (Some(2), true), "{said}");
     served.terminate().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_is_forgotten_when_it_is_confirmed() {
+async fn a_person_is_forgotten_and_a_script_is_not_asked() {
     let caresoft = CareSoft::start(Options::default());
     let (folder, served) = served(&caresoft).await;
     let http = crate::gateway::http_client();
@@ -63,18 +65,12 @@ async fn a_person_is_forgotten_when_it_is_confirmed() {
     let id = post().await;
     served.settled(&id, "created").await;
     let run = |arguments: &[&str]| served.command_line(folder.path(), arguments);
-    let (code, said) = run(&["forget", "--phone", "0900 000 001"]).await;
-    assert_eq!(
-        (code, said.contains("--yes")),
-        (Some(2), true),
-        "nobody is there to be asked: {said}"
-    );
     for wrong in [&["forget", "--yes"][..], &["forget", "--phone", "1", "--email", "x", "--yes"]] {
         assert_eq!(run(wrong).await.0, Some(2));
     }
     let (code, said) = run(&["forget", "--yes", "--phone", "12"]).await;
     assert_eq!((code, said.contains("phone: expected a phone number")), (Some(1), true), "{said}");
-    let (code, said) = run(&["--json", "forget", "--yes", "--email", "Thu@Example.vn"]).await;
+    let (code, said) = run(&["--json", "forget", "--email", "Thu@Example.vn"]).await;
     let answer: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((code, &answer["erased"]), (Some(0), &json!(1)));
     let receipt = &answer["receipt"];
@@ -101,6 +97,28 @@ async fn a_person_is_forgotten_when_it_is_confirmed() {
         (output.status.code(), told(&output))
     };
     assert_eq!((code, said.contains("leadgate serve")), (Some(1), true), "what to do next: {said}");
+}
+
+/// `leadgate … | head`, and a disk that is full.
+#[test]
+fn nobody_has_to_read_all_and_what_cannot_be_written_is_told() {
+    let folder = TempDir::new().unwrap();
+    for arguments in [&["presets", "list"][..], &["presets", "show", "wix"], &["man"], &["check"]] {
+        let to = |stdout: Stdio| {
+            let mut command = leadgate(folder.path());
+            command.args(arguments).stdout(stdout).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        let mut child = to(Stdio::piped());
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), told(&output).as_str()), (Some(0), ""), "{arguments:?}");
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = to(full.into()).wait_with_output().unwrap();
+        let said = told(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.starts_with("leadgate: standard output: No space left"), "{said}");
+    }
 }
 
 #[test]

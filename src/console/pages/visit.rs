@@ -91,7 +91,7 @@ impl Visit {
     fn of(request: &HttpRequest) -> Option<Self> {
         let console = Current::<Console>::of(request)?;
         let now = console.clock.now();
-        let session = session(request, &console)?;
+        let session = session(request, &console).or_else(|| reading(request, &console, now))?;
         let language = language(request);
         Some(Self {
             form_token: session.form_token(&console.token),
@@ -243,6 +243,13 @@ impl Posted {
 pub(super) fn session(request: &HttpRequest, console: &Console) -> Option<Session> {
     let cookie = cookie(request, SESSION_COOKIE)?;
     console.pages.access.session(cookie, &console.token, console.clock.now())
+}
+
+/// A program that bears the admin token reads the pages as it reads the API, without a session that
+/// lasts; to change something it has the API.
+fn reading(request: &HttpRequest, console: &Console, now: Timestamp) -> Option<Session> {
+    let may = request.method().is_safe() && console.authorise(request).is_ok();
+    may.then(|| Session::begin(now).ok()).flatten()
 }
 
 /// Whether the browser says that a page of this origin sent the request; one that says nothing is

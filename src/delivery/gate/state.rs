@@ -12,6 +12,9 @@ use crate::notify::Standing;
 const THROTTLED_FIRST: Duration = Duration::from_secs(1);
 const THROTTLED_MAX: Duration = Duration::from_secs(60);
 
+/// How long CareSoft says that it locks out.
+const LOCKOUT_USUAL: Duration = Duration::from_secs(15 * 60);
+
 /// How often a lane that is refused for its configuration looks whether that was mended.
 pub(super) const MISCONFIGURED_PROBE: Duration = Duration::from_secs(60);
 
@@ -220,8 +223,9 @@ impl State {
                 Self { throttled_in_a_row: self.throttled_in_a_row.saturating_add(1), ..closed }
             }
             Signal::LockedOut(asked) => {
-                let silence = asked.unwrap_or_default().max(rules.lockout) + jitter;
-                self.silent(now.plus(silence))
+                // The usual length is the configuration's to say; a longer one is obeyed.
+                let longer = asked.filter(|asked| *asked > LOCKOUT_USUAL).unwrap_or_default();
+                self.silent(now.plus(longer.max(rules.lockout) + jitter))
             }
             Signal::Misconfigured => {
                 self.close(now.plus(MISCONFIGURED_PROBE), Cause::Misconfigured)

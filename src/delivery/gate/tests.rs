@@ -15,7 +15,7 @@ use crate::telemetry::Metrics;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 const SECOND: Duration = Duration::from_secs(1);
-const LOCKOUT: Duration = Duration::from_secs(900);
+const LOCKOUT: Duration = Duration::from_secs(600);
 const PROBE_TERM: Duration = Duration::from_secs(25);
 
 /// A store, and the folder it is in.
@@ -116,6 +116,16 @@ async fn a_lockout_is_silence_for_its_whole_length() {
     let end = NOW.plus(LOCKOUT);
     assert_eq!(gate.enter(end.minus(Duration::from_millis(1))), Permission::Closed(end));
     assert!(matches!(gate.enter(end), Permission::Go { alone: true, .. }));
+}
+
+#[tokio::test]
+async fn a_lockout_is_as_long_as_configured_and_longer_where_caresoft_says_so() {
+    for (told, silence) in [(1, LOCKOUT), (15 * 60, LOCKOUT), (30 * 60, SECOND * 30 * 60)] {
+        let told = SECOND * told;
+        let gate = Bed::new().gate();
+        leave(&gate, turn(&gate, NOW).await, Signal::LockedOut(Some(told)), NOW).await;
+        assert_eq!(gate.enter(NOW), Permission::Closed(NOW.plus(silence)), "{told:?}");
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,22 @@ async fn nobody_sees_anything_before_signing_in() {
     gateway.stop().await;
 }
 
+/// A program needs no session to read a page, and cannot change anything through one.
+#[tokio::test]
+async fn the_admin_token_reads_every_page() {
+    let caresoft = CareSoft::start(Options::default());
+    let gateway = Gateway::start(&caresoft, "").await;
+    for path in PAGES {
+        let page = get(&gateway, path).bearer_auth(ADMIN_TOKEN).send().await.unwrap();
+        assert_eq!((page.status().as_u16(), page.headers().get(SET_COOKIE)), (200, None), "{path}");
+        let wrong = get(&gateway, path).bearer_auth("admin").send().await.unwrap();
+        assert_eq!(wrong.status(), 303, "{path}");
+    }
+    let change = post(&gateway, "/lanes/main/pause", &[]).bearer_auth(ADMIN_TOKEN);
+    assert_eq!(location(&change.send().await.unwrap()), "/sign-in");
+    gateway.stop().await;
+}
+
 #[tokio::test]
 async fn wrong_tokens_are_limited_and_a_session_is_not_touched_by_that() {
     let caresoft = CareSoft::start(Options::default());
