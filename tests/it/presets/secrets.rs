@@ -13,7 +13,7 @@ async fn a_secret_that_is_no_key_is_a_fault() {
     let config = configured("url = \"sqlite:x.db\"\nspool = \"\"", &caresoft, source);
     let faults = leadgate::app::App::preflight(&config);
     let [(key, problem)] = &faults[..] else { panic!("{faults:?}") };
-    assert_eq!(key, "sources.website");
+    assert_eq!(key, "sources.website.secrets.secret");
     assert!(problem.contains("whsec_ and base64") && !problem.contains('!'), "{problem}");
 }
 
