@@ -62,8 +62,8 @@ async fn a_preset_that_changes_maps_anew_and_no_post_is_lost(store: Backing) {
     until_in_force(&served, false).await;
     let line_of = |text: &str, part: &str| text.lines().position(|line| line.contains(part));
     let told = faults_told(&served.log());
-    let source = line_of(&text, "[sources.mine]").unwrap() as u64 + 1;
-    assert_eq!(told, [(source, "sources.mine".to_owned())]);
+    let place = line_of(&text, "[sources.mine]").unwrap() as u64 + 2;
+    assert_eq!(told, [(place, "sources.mine.preset".to_owned())]);
     let line = line_of(&faulty, "unusabel").unwrap() + 1;
     let log = served.log();
     let fault = log.lines().find(|line| line.contains("a fault in the configuration")).unwrap();
