@@ -5,19 +5,19 @@
 // Comments, indentation and spaces beside punctuation are taken out before it is served (a text here
 // writes such a space as \x20); the rest has to stay below 4 kB.
 (d => {
-  const MARK = 'data-leadgate', DAYS_90 = 7776e6, NAMES_MAX = 30, VALUE_MAX = 500, KEEPALIVE_MAX = 6e4;
+  const MARK = 'data-leadgate', DAYS_90 = 7776e6, NAMES_MAX = 30, ADDRESS_MAX = 500, KEEPALIVE_MAX = 6e4;
   // utm_* and the click ids that the gateway knows.
   const KNOWN = /^(utm_\w{1,40}|gclid|gbraid|wbraid|dclid|gad_source|gad_campaignid|fbclid|fbc|ttclid|msclkid|twclid|li_fat_id|zarsrc|srsltid|yclid)$/;
 
   // A page's address without its query, which may tell of a person.
-  const bare = url => url.split(/[?#]/)[0].slice(0, VALUE_MAX);
+  const bare = url => url.split(/[?#]/)[0].slice(0, ADDRESS_MAX);
 
   const referrer = d.referrer.split('/')[2] == location.host ? '' : bare(d.referrer);
 
   // The known values in this page's address, also in a query behind its #.
   const values = [...new URLSearchParams(location.search + '&' + location.hash.split('?')[1])]
     .map(([name, value]) => [name.toLowerCase(), value])
-    .filter(([name, value]) => KNOWN.test(name) && value && value.length <= VALUE_MAX)
+    .filter(([name, value]) => KNOWN.test(name) && value)
     .slice(0, NAMES_MAX);
 
   // The first touch and the last: t when, v values, p page, r referrer. Storage may be forbidden, and
